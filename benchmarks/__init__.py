@@ -1,0 +1,1 @@
+"""Speed and cost of ponder, each against a named peer, one command each."""

@@ -1,0 +1,158 @@
+"""The role that attempts an answer."""
+
+from typing import Protocol
+
+from ponder.agents.answers import extract
+from ponder.context import Composite, RunContext
+from ponder.errors import ModelError, OutOfBudget
+from ponder.messages import Completion, Message, Request, Sampling, system, user
+from ponder.result import Candidate, Task
+
+STEP_BY_STEP = """\
+Work through the problem step by step, and check each step as you go. \
+Finish with one line that gives only the final answer, in the form \\boxed{answer}."""
+
+FORCED = "\n\nSo the final answer is \\boxed{"
+FORCED_PROMPT = """\
+Stop here. From what you have so far, give the final answer, and nothing else, in the \
+form \\boxed{answer}."""
+
+
+class Solver(Protocol):
+    """Attempts a task once, at one place of a run."""
+
+    async def __call__(self, task: Task, context: RunContext) -> Candidate:
+        """Return the attempt.
+
+        Raises:
+            OutOfBudget: The budget admits no attempt.
+            ModelError: The model failed.
+        """
+        ...
+
+
+def solver(
+    *,
+    instructions: str = "",
+    sampling: Sampling | None = None,
+    max_tokens: int = 1024,
+    logprobs: bool = False,
+    whole_text: bool = False,
+) -> Solver:
+    """Return a solver.
+
+    Args:
+        instructions: System prompt; empty sends the question alone. A strategy that
+            stands in for the model has instructions of its own, so it gets none.
+        sampling: How tokens are drawn.
+        max_tokens: Limit of the attempt.
+        logprobs: Ask for log-probabilities, where the model gives them.
+        whole_text: Take the whole text for the answer where none is marked.
+    """
+
+    async def solve(task: Task, context: RunContext) -> Candidate:
+        wanted = logprobs and context.model.capabilities.logprobs
+        request = Request(
+            messages=_conversation(task, context, instructions),
+            max_tokens=max_tokens,
+            sampling=sampling or Sampling(),
+            prefill=task.prefill,
+            logprobs=0 if wanted else None,
+        )
+        (completion,) = await context.generate(request)
+        candidate = _candidate(context.id, completion, whole_text)
+        context.found(candidate)
+        return candidate
+
+    return solve
+
+
+async def attempt(solve: Solver, task: Task, context: RunContext) -> Candidate:
+    """Attempt a task; a failure of the model becomes a failed candidate.
+
+    Raises:
+        OutOfBudget: The budget admits no attempt.
+    """
+    try:
+        return await solve(task, context)
+    except ModelError as error:
+        failed = Candidate(id=context.id, text="", error=str(error))
+        context.found(failed)
+        return failed
+
+
+async def forced_answer(
+    task: Task, unfinished: Candidate, context: RunContext, max_tokens: int = 48
+) -> Candidate | None:
+    """Make the model answer from an attempt that was cut off.
+
+    Args:
+        task: The task.
+        unfinished: The attempt; its text is given back to the model.
+        context: Where the call is made; it should be wrapping up.
+        max_tokens: Limit of the answer.
+
+    Returns:
+        The attempt completed by an answer, or ``None`` if no answer could be had.
+    """
+    try:
+        (completion,) = await context.generate(
+            _forcing(task, unfinished, context, max_tokens)
+        )
+    except (OutOfBudget, ModelError):
+        return None
+    text = f"{unfinished.text}{FORCED}{completion.text.lstrip()}"
+    answer = extract(text if "}" in completion.text else f"{text}}}")
+    if not context.model.capabilities.prefill:
+        answer = extract(completion.text)
+        text = f"{unfinished.text}\n\n{completion.text}"
+    candidate = unfinished.model_copy(
+        update={"id": context.id, "text": text, "answer": answer}
+    )
+    context.found(candidate)
+    context.keep(candidate, (unfinished.id,))
+    return candidate if answer else None
+
+
+def _forcing(
+    task: Task, unfinished: Candidate, context: RunContext, max_tokens: int
+) -> Request:
+    messages = _conversation(task, context, STEP_BY_STEP)
+    if context.model.capabilities.prefill:
+        return Request(
+            messages=messages,
+            prefill=f"{task.prefill}{unfinished.text}{FORCED}",
+            max_tokens=max_tokens,
+            stop=("}", "\n"),
+            sampling=Sampling(temperature=0.0),
+        )
+    context.substitute("prefill", "a further turn that asks for the answer")
+    turns = (Message(role="assistant", content=unfinished.text), user(FORCED_PROMPT))
+    return Request(
+        messages=messages + turns,
+        max_tokens=max_tokens,
+        sampling=Sampling(temperature=0.0),
+    )
+
+
+def _conversation(
+    task: Task, context: RunContext, instructions: str
+) -> tuple[Message, ...]:
+    head = (system(instructions),) if instructions else ()
+    if isinstance(context.model, Composite):
+        head = ()
+    return (*head, *task.history, user(task.question))
+
+
+def _candidate(id: str, completion: Completion, whole_text: bool) -> Candidate:
+    answer = extract(completion.text)
+    if answer is None and whole_text:
+        answer = completion.text.strip() or None
+    return Candidate(
+        id=id,
+        text=completion.text,
+        answer=answer,
+        logprob=completion.logprob,
+        output_tokens=completion.usage.output_tokens,
+        finish_reason=completion.finish_reason,
+    )

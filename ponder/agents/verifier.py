@@ -1,0 +1,212 @@
+"""Roles that judge candidates: a Python function, or a model that says yes or no."""
+
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ponder.context import Composite, RunContext, Verifier
+from ponder.errors import ModelError, OutOfBudget, UnknownName, VerifierError
+from ponder.messages import Request, Sampling, user
+from ponder.models.base import Model
+from ponder.result import Candidate, Task, Verdict
+
+Judgement = Verdict | bool | float | None
+Check = Callable[[Task, Candidate], Judgement | Awaitable[Judgement]]
+
+JUDGE_PROMPT = """\
+Decide whether a proposed solution is correct.
+
+Question:
+{question}
+
+Proposed solution:
+{solution}
+
+Is the proposed solution correct? Answer with one word: Yes or No."""
+
+
+class FunctionVerifier:
+    """A Python function as a verifier; its verdicts are journaled like calls."""
+
+    def __init__(self, check: Check, name: str | None = None) -> None:
+        """Wrap a function; see ``verifier``."""
+        self.check = check
+        self.name = str(name or getattr(check, "__name__", "function"))
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
+        """Run the function on a candidate.
+
+        Raises:
+            VerifierError: It raised, or returned something that is no judgement.
+        """
+
+        async def compute() -> dict[str, Any]:
+            return (await self._run(task, candidate)).model_dump(mode="json")
+
+        content = f"{self.name}\x00{task.question}\x00{candidate.text}"
+        return Verdict.model_validate(await context.remember(content, compute))
+
+    async def _run(self, task: Task, candidate: Candidate) -> Verdict:
+        try:
+            value = self.check(task, candidate)
+            if inspect.isawaitable(value):
+                value = await value
+        except Exception as error:
+            raise VerifierError(
+                f"Verifier '{self.name}' raised {type(error).__name__}: {error}"
+            ) from error
+        return self._verdict(value)
+
+    def _verdict(self, value: Judgement) -> Verdict:
+        if isinstance(value, Verdict):
+            return value
+        if value is None:
+            return Verdict()
+        if isinstance(value, bool):
+            return Verdict(score=float(value), passed=value)
+        if _is_score(value):
+            return Verdict(score=float(value))
+        raise VerifierError(
+            f"Verifier '{self.name}' returned {value!r}. Return True or False, a score "
+            "from 0 to 1, a Verdict, or None if it cannot tell."
+        )
+
+
+def _is_score(value: object) -> bool:
+    # A user's function may return anything, whatever its annotation says.
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+class Judge:
+    """A model asked whether a solution is correct.
+
+    The score is P(yes) / (P(yes) + P(no)), read from the probabilities of the first
+    token of the answer, which separates far better than a sampled word (generative
+    verification, Zhang et al. 2024, https://arxiv.org/abs/2408.15240).
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        threshold: float = 0.5,
+        votes: int = 5,
+        prompt: str = JUDGE_PROMPT,
+    ) -> None:
+        """Make a judge.
+
+        Args:
+            model: Who judges; the model of the run by default.
+            threshold: A score from here on counts as passed, 0 to 1.
+            votes: How many sampled answers stand for the probabilities where the
+                model gives none; the result then names the substitute.
+            prompt: With places for ``{question}`` and ``{solution}``.
+        """
+        self.model, self.threshold = model, threshold
+        self.votes, self.prompt = votes, prompt
+        self.name = "judge" if model is None else f"judge:{model.name}"
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
+        """Judge one candidate; ``score`` is ``None`` if the reply is neither."""
+        model = self.model or plain_model(context.model)
+        text = self.prompt.format(question=task.question, solution=candidate.text)
+        request = Request(messages=(user(text),), max_tokens=1, logprobs=20)
+        if model.capabilities.logprobs:
+            score = await self._by_probability(request, model, context)
+        else:
+            context.substitute("logprobs", f"{self.votes} sampled votes of the judge")
+            score = await self._by_votes(request, model, context)
+        if score is None:
+            return Verdict(feedback="The judge answered neither yes nor no.")
+        return Verdict(score=score, passed=score >= self.threshold)
+
+    async def _by_probability(
+        self, request: Request, model: Model, context: RunContext
+    ) -> float | None:
+        greedy = request.model_copy(update={"sampling": Sampling(temperature=0.0)})
+        (completion,) = await context.generate(greedy, model)
+        if not completion.logprobs:
+            return None
+        return yes_probability(completion.logprobs[0].top)
+
+    async def _by_votes(
+        self, request: Request, model: Model, context: RunContext
+    ) -> float | None:
+        words: list[str] = []
+        for i in range(self.votes):
+            vote = request.model_copy(
+                update={"logprobs": None, "sampling": Sampling(temperature=1.0)}
+            )
+            (completion,) = await context.at("vote", i).generate(vote, model)
+            words.append(_word(completion.text))
+        said = [word for word in words if word in ("yes", "no")]
+        return said.count("yes") / len(said) if said else None
+
+
+def yes_probability(top: Mapping[str, float]) -> float | None:
+    """Return P(yes) / (P(yes) + P(no)) from the likeliest tokens.
+
+    Args:
+        top: Log-probability (nats) of each token.
+
+    Returns:
+        ``None`` if neither word is among the tokens.
+    """
+    mass = {"yes": 0.0, "no": 0.0}
+    for token, logprob in top.items():
+        if _word(token) in mass:
+            mass[_word(token)] += math.exp(logprob)
+    total = mass["yes"] + mass["no"]
+    return mass["yes"] / total if total > 0 else None
+
+
+def _word(text: str) -> str:
+    return text.strip().strip(".,!*\"'").lower()
+
+
+def plain_model(model: Model) -> Model:
+    """Return the model at the bottom of strategies that stand for models."""
+    while isinstance(model, Composite):
+        model = model.base
+    return model
+
+
+def verifier(value: Verifier | Check | str) -> Verifier:
+    """Return a verifier from what a user gave.
+
+    Args:
+        value: A ``Verifier``, a function ``(task, candidate) -> bool, score from 0
+            to 1, Verdict or None``, sync or async, or the name ``"judge"``.
+    """
+    if isinstance(value, str):
+        if value != "judge":
+            raise UnknownName("verifier", value, ["judge"])
+        return Judge()
+    if isinstance(value, Verifier):
+        return value
+    return FunctionVerifier(value)
+
+
+async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candidate:
+    """Return a candidate with the verdict of the run's verifier (a judge by default).
+
+    A verifier that fails leaves the candidate unscored; it never scores it 0. If the
+    budget ends first, the candidate comes back as it was.
+    """
+    if candidate.error is not None or candidate.verdict is not None:
+        return candidate
+    role = context.verifier or Judge()
+    try:
+        verdict = await role.verify(task, candidate, context)
+    except OutOfBudget:
+        return candidate
+    except (VerifierError, ModelError) as error:
+        context.warn(str(error))
+        verdict = Verdict(feedback=str(error))
+    context.judged(candidate, verdict)
+    return candidate.model_copy(update={"verdict": verdict})

@@ -1,0 +1,5 @@
+"""The command ``ponder``."""
+
+from ponder.cli.app import main
+
+__all__ = ["main"]

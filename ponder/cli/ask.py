@@ -1,0 +1,80 @@
+"""``ponder ask``: a question in, a checked answer out."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from ponder.cli.answer import show_result
+from ponder.cli.errors import reported
+from ponder.cli.follow import follow
+from ponder.cli.live import display
+from ponder.cli.options import (
+    CallsOption,
+    CostOption,
+    DebugOption,
+    JsonOption,
+    ModelOption,
+    SecondsOption,
+    SeedOption,
+    SetOption,
+    StrategyOption,
+    StreamOption,
+    TokensOption,
+    VerifierOption,
+    pairs,
+    read_question,
+)
+from ponder.cli.verifiers import load_verifier
+from ponder.run import asolve
+from ponder.settings import load_settings
+
+
+def ask(
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="QUESTION",
+            help="The question; '-' or nothing reads standard input.",
+        ),
+    ] = None,
+    strategy: StrategyOption = None,
+    model: ModelOption = None,
+    verifier: VerifierOption = None,
+    budget_tokens: TokensOption = None,
+    budget_seconds: SecondsOption = None,
+    budget_calls: CallsOption = None,
+    budget_cost: CostOption = None,
+    seed: SeedOption = 0,
+    parameters: SetOption = None,
+    as_json: JsonOption = False,
+    stream: StreamOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Answer a question."""
+    with reported(debug=debug, as_json=as_json), asyncio.Runner() as runner:
+        settings = load_settings(
+            model=model,
+            strategy=strategy,
+            budget_tokens=budget_tokens,
+            budget_seconds=budget_seconds,
+            budget_calls=budget_calls,
+            budget_cost=budget_cost,
+        )
+        asked, judge = read_question(question), load_verifier(verifier)
+        given = pairs(parameters)
+        shown = display(stream=stream)
+        shown.loading(settings.model)
+        result = follow(
+            lambda tell: asolve(
+                asked,
+                verifier=judge,
+                seed=seed,
+                parameters=given,
+                settings=settings,
+                on_event=tell,
+            ),
+            shown,
+            runner,
+        )
+        raise typer.Exit(show_result(result, as_json=as_json, text_shown=stream))

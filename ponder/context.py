@@ -1,0 +1,432 @@
+"""What a node of a strategy's graph works with: the run, seen from one place in it.
+
+Every model call goes through ``RunContext.generate``, which looks into the journal,
+reserves budget, calls, settles, journals and tells the world, in this order. A node
+cannot reach a model, tool or verifier around it.
+"""
+
+import asyncio
+import hashlib
+import random
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+from ponder.budget import Ledger, Reservation
+from ponder.errors import (
+    ControlFlow,
+    InvalidParameter,
+    ModelError,
+    OutOfBudget,
+    PonderError,
+    ReplayDrift,
+)
+from ponder.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    CandidateFound,
+    Emit,
+    Judged,
+    Refused,
+    Substituted,
+    TextDelta,
+    Warned,
+)
+from ponder.journal import Entry, Kind, RunLog, content_key
+from ponder.messages import Completion, OnDelta, Request, Usage
+from ponder.models.base import Model
+from ponder.result import Candidate, Substitute, Task, Verdict
+from ponder.thoughts import Thought, ThoughtGraph
+
+Path = tuple[str | int, ...]
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Judges candidates. See ``ponder.agents.verifier`` for factories."""
+
+    name: str
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: "RunContext"
+    ) -> Verdict:
+        """Judge one candidate; a model judge calls its model through ``context``."""
+        ...
+
+
+class Composite(Model):
+    """A model that is itself made of calls, such as a strategy ``as_model``.
+
+    It is not charged or journaled as a whole: the calls inside it are, below the
+    path of the outer call.
+    """
+
+    @property
+    @abstractmethod
+    def base(self) -> Model:
+        """The model that the inner calls go to."""
+
+    @abstractmethod
+    async def generate_within(
+        self, context: "RunContext", request: Request
+    ) -> list[Completion]:
+        """Answer ``request`` with calls made through ``context``."""
+
+    async def generate(
+        self,
+        request: Request,
+        *,
+        on_delta: OnDelta | None = None,
+        max_seconds: float | None = None,
+    ) -> list[Completion]:
+        """Refuse: outside a run there is no ledger to charge.
+
+        Raises:
+            InvalidParameter: Always; give this model to ``ponder.solve`` instead.
+        """
+        raise InvalidParameter(
+            f"'{self.name}' is a strategy in the place of a model and works inside a "
+            "run only: pass it as the model of ponder.solve(...)."
+        )
+
+
+@dataclass
+class Shared:
+    """What all places of one run have in common."""
+
+    run_id: str
+    log: RunLog
+    emit: Emit
+    graph: ThoughtGraph
+    replaying: bool = False
+    """Serve everything from the journal; never call."""
+    new_budget: bool = False
+    """The run was resumed with another budget: ask again what was refused."""
+    substitutes: dict[tuple[str, str], Substitute] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
+    failures: list[PonderError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run, seen from one logical place; passed to every node by LangGraph."""
+
+    model: Model
+    ledger: Ledger
+    shared: Shared
+    seed: int = 0
+    verifier: Verifier | None = None
+    path: Path = ()
+    wrapping_up: bool = False
+    """Calls made from here may use the share kept back for the end."""
+
+    @property
+    def id(self) -> str:
+        """The place, as text: ``sample/3``."""
+        return "/".join(str(part) for part in self.path)
+
+    def at(self, *parts: str | int) -> "RunContext":
+        """Return the context of a place below this one."""
+        return replace(self, path=self.path + parts)
+
+    def inside(self, model: Model) -> "RunContext":
+        """Return this place as seen by a strategy that calls another model."""
+        return replace(self, model=model)
+
+    def wrap_up(self) -> "RunContext":
+        """Return this context with access to the share kept back for the end."""
+        return replace(self, wrapping_up=True)
+
+    @contextmanager
+    def branches(
+        self, name: str, indices: Sequence[int]
+    ) -> Iterator[list["RunContext"]]:
+        """Give one context to each of several branches that run side by side.
+
+        Branches that call a plain model share the ledger, whose reservations keep
+        them together below the limit. Branches that run a whole strategy each get
+        an equal part of what is left, so that none starves the others; what they
+        leave comes back when the block is left.
+        """
+        places = [self.at(name, i) for i in indices]
+        if not isinstance(self.model, Composite) or not places:
+            yield places
+            return
+        ledgers = self.ledger.split(len(places))
+        try:
+            yield [replace(p, ledger=x) for p, x in zip(places, ledgers, strict=True)]
+        finally:
+            for ledger in ledgers:
+                ledger.close()
+
+    def derive_seed(self, *parts: str | int) -> int:
+        """Return a seed that depends on the run's seed and the place alone."""
+        place = "/".join(str(p) for p in (self.seed, *self.path, *parts))
+        digest = hashlib.blake2b(place.encode(), digest_size=4).digest()
+        return int.from_bytes(digest) & 0x7FFFFFFF
+
+    def rng(self) -> random.Random:
+        """Return a random source that depends on seed and place alone."""
+        return random.Random(self.derive_seed("rng"))
+
+    async def generate(
+        self, request: Request, model: Model | None = None
+    ) -> list[Completion]:
+        """Call a model under the run's budget and journal.
+
+        A request without a seed gets the seed of this place.
+
+        Args:
+            request: What to ask.
+            model: Whom to ask; the run's model by default.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed.
+            ReplayDrift: A replay has no such call.
+        """
+        model = model or self.model
+        if request.seed is None:
+            request = request.model_copy(update={"seed": self.derive_seed()})
+        if isinstance(model, Composite):
+            return await model.generate_within(self, request)
+        key = content_key(request.model_dump_json(exclude_defaults=True))
+        entry = self._find(key)
+        if entry is not None and not self._retry(entry):
+            return self._served(entry, model)
+        return await self._paid(model, request, key)
+
+    async def remember(
+        self, content: str, compute: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Do something once per place, and give its journaled value ever after.
+
+        For effects other than model calls: tools, retrieval, a user's verifier.
+
+        Args:
+            content: What decides the value; a change of it is a drift.
+            compute: Does it, and returns JSON data.
+        """
+        key = content_key(content)
+        entry = self._find(key)
+        if entry is not None and entry.kind == "value":
+            return entry.body
+        value = await compute()
+        self._record(key, "value", value)
+        return value
+
+    def found(self, candidate: Candidate) -> None:
+        """Tell of a candidate as soon as it is there."""
+        self.shared.emit(CandidateFound(candidate=candidate))
+
+    def judged(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Tell of a verdict as soon as it is there."""
+        self.shared.emit(Judged(path=candidate.id, verdict=verdict))
+
+    def keep(self, candidate: Candidate, parents: tuple[str, ...]) -> None:
+        """Put a candidate, with its verdict, into the thought graph.
+
+        A strategy keeps what it has looked at. What a branch found after the
+        strategy had enough is told, not kept: it is there by chance of timing.
+        """
+        label = candidate.error or candidate.answer or _one_line(candidate.text)
+        self.think(
+            Thought(
+                id=candidate.id,
+                kind="thought",
+                label=label,
+                failed=candidate.error is not None,
+                data={"text": candidate.text, "answer": candidate.answer},
+            ),
+            parents,
+        )
+        if candidate.verdict is not None:
+            self._keep_verdict(candidate.id, candidate.verdict)
+
+    def _keep_verdict(self, id: str, verdict: Verdict) -> None:
+        passed = {True: "passed", False: "failed", None: ""}[verdict.passed]
+        score = "unreadable" if verdict.score is None else f"{verdict.score:.2f}"
+        self.think(
+            Thought(
+                id=f"{id}/verdict",
+                kind="verdict",
+                label=f"{score} {passed}".strip(),
+                score=verdict.score,
+                data={"feedback": verdict.feedback},
+            ),
+            (id,),
+        )
+
+    def think(self, thought: Thought, parents: tuple[str, ...] = ()) -> None:
+        """Put a thought into the graph of the run."""
+        self.shared.graph.add(thought, parents)
+
+    def substitute(self, missing: str, used: str) -> None:
+        """Note, once, that something was missing and something else was used."""
+        if (missing, used) in self.shared.substitutes:
+            return
+        note = Substitute(missing=missing, used=used, where=self.id)
+        self.shared.substitutes[missing, used] = note
+        self.shared.emit(Substituted(substitute=note))
+
+    def warn(self, message: str) -> None:
+        """Tell, once, that something is not as it should be."""
+        if message not in self.shared.warnings:
+            self.shared.warnings.append(message)
+            self.shared.emit(Warned(message=message))
+
+    def _find(self, key: str) -> Entry | None:
+        if self.id in self.shared.paths:
+            raise PonderError(
+                f"Two calls at the same place '{self.id}' of a run: a strategy must "
+                "give every call a place of its own with context.at(...)."
+            )
+        self.shared.paths.add(self.id)
+        entry = self.shared.log.find(self.id, key)
+        if entry is None and self.shared.replaying:
+            raise ReplayDrift(
+                f"The journal holds no call at '{self.id}' with this content. Replay "
+                "with the strategy, parameters and version that made the run."
+            )
+        return entry
+
+    def _retry(self, entry: Entry) -> bool:
+        """Whether a resumed run should try again: it may work now."""
+        if self.shared.replaying:
+            return False
+        return entry.kind == "failure" or (
+            entry.kind == "refusal" and self.shared.new_budget
+        )
+
+    def _served(self, entry: Entry, model: Model) -> list[Completion]:
+        self.ledger.charge(entry.usage)
+        if entry.kind == "refusal":
+            raise self._refuse(OutOfBudget(entry.body["dimension"]))
+        self.shared.emit(CallStarted(path=self.id, model=model.name))
+        if entry.kind == "failure":
+            raise self._failed(ModelError(entry.body["error"]))
+        completions = [Completion.model_validate(c) for c in entry.body["completions"]]
+        self.shared.emit(CallFinished(path=self.id, usage=entry.usage, replayed=True))
+        return completions
+
+    async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
+        try:
+            reservation = await self.ledger.reserve(
+                self._estimate(model, request), wrap_up=self.wrapping_up
+            )
+        except OutOfBudget as stop:
+            self._record(key, "refusal", {"dimension": stop.dimension})
+            raise self._refuse(stop) from None
+        granted = reservation.granted.output_tokens // request.n
+        request = request.model_copy(
+            update={"max_tokens": min(request.max_tokens, max(1, granted))}
+        )
+        completions = await self._called(model, request, reservation, key)
+        usage = _total(completions)
+        reservation.settle(usage)
+        body = {"completions": [_stored(c) for c in completions], "model": model.name}
+        self._record(key, "reply", body, usage)
+        self.shared.emit(CallFinished(path=self.id, usage=usage))
+        return completions
+
+    async def _called(
+        self, model: Model, request: Request, reservation: Reservation, key: str
+    ) -> list[Completion]:
+        """Make the call; settle the reservation here only if it does not succeed."""
+        written = [0] * request.n
+
+        def on_delta(index: int, text: str, tokens: int) -> None:
+            written[index] = tokens
+            self.shared.emit(
+                TextDelta(path=self.id, index=index, text=text, output_tokens=tokens)
+            )
+
+        seconds = self.ledger.seconds_left(wrap_up=self.wrapping_up)
+        self.shared.emit(CallStarted(path=self.id, model=model.name, n=request.n))
+        try:
+            async with asyncio.timeout(seconds):
+                return await model.generate(
+                    request, on_delta=on_delta, max_seconds=_leave_room(seconds)
+                )
+        except (TimeoutError, asyncio.CancelledError) as stop:
+            # The prompt and what was written so far are spent, answer or not.
+            usage = Usage(
+                calls=1,
+                input_tokens=reservation.granted.input_tokens,
+                output_tokens=sum(written),
+            )
+            reservation.settle(usage)
+            over = "cancelled" if isinstance(stop, asyncio.CancelledError) else "time"
+            self.shared.emit(CallFailed(path=self.id, error=over))
+            if isinstance(stop, asyncio.CancelledError):
+                # Under a place of its own: a resumed run asks again.
+                lost = self.at(f"lost@{self.ledger.elapsed:.6f}")
+                lost._record(key, "lost", {}, usage)
+                raise
+            self._record(key, "refusal", {"dimension": "seconds"}, usage)
+            raise self._refuse(OutOfBudget("seconds")) from None
+        except ModelError as error:
+            reservation.settle(Usage(calls=1))
+            self._record(key, "failure", {"error": str(error)}, Usage(calls=1))
+            raise self._failed(error) from error
+        except BaseException:
+            reservation.refund()
+            raise
+
+    def _estimate(self, model: Model, request: Request) -> Usage:
+        usage = Usage(
+            calls=1,
+            input_tokens=model.count_tokens(request),
+            output_tokens=request.max_tokens * request.n,
+        )
+        return usage.model_copy(update={"cost": model.price(usage)})
+
+    def _record(
+        self, key: str, kind: Kind, body: dict[str, Any], usage: Usage | None = None
+    ) -> None:
+        self.shared.log.record(
+            Entry(
+                path=self.id,
+                key=key,
+                kind=kind,
+                body=body,
+                usage=usage or Usage(),
+                elapsed=self.ledger.elapsed,
+            )
+        )
+        for warning in self.shared.log.warnings:
+            self.warn(warning)
+
+    def _refuse(self, stop: OutOfBudget) -> ControlFlow:
+        self.shared.emit(Refused(path=self.id, dimension=stop.dimension))
+        return stop
+
+    def _failed(self, error: ModelError) -> ModelError:
+        self.shared.failures.append(error)
+        self.shared.emit(CallFailed(path=self.id, error=str(error)))
+        return error
+
+
+def _leave_room(seconds: float | None) -> float | None:
+    """Return a little less time, so that a model can hand over what it has."""
+    return None if seconds is None else max(0.0, seconds - min(1.0, 0.1 * seconds))
+
+
+def _total(completions: Sequence[Completion]) -> Usage:
+    total = Usage()
+    for completion in completions:
+        total = total + completion.usage
+    return total
+
+
+def _stored(completion: Completion) -> dict[str, Any]:
+    return completion.model_dump(mode="json", exclude_defaults=True)
+
+
+def _one_line(text: str, width: int = 72) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"

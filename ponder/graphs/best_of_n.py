@@ -1,0 +1,130 @@
+"""Sample N answers, and take the one that the verifier scores highest."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from ponder.agents.answers import Equality
+from ponder.agents.solver import STEP_BY_STEP, solver
+from ponder.context import RunContext
+from ponder.graphs.base import Graph, State, Strategy, register
+from ponder.graphs.pool import (
+    draw,
+    judge_all,
+    raise_if_all_failed,
+    rescue,
+    unanswered,
+)
+from ponder.graphs.self_consistency import majority
+from ponder.messages import Sampling
+from ponder.result import Candidate, Outcome, StopReason
+
+
+class SampleAndJudge(Strategy):
+    """Draw n candidates, judge them all, select: what best-of-N variants share."""
+
+    wrap_up_share: ClassVar[float] = 0.05
+    judge_share: ClassVar[float] = 0.35
+    needs_verifier: ClassVar[bool] = True
+
+    n: int = Field(default=16, ge=1)
+    """N, samples drawn. Cobbe et al. use 100; 16 is what a laptop can pay."""
+    temperature: float = Field(default=0.7, ge=0)
+    """T, as in Cobbe et al."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Limit of each sample."""
+    equality: Equality = "math"
+    """How answers are compared: ``math`` or ``exact``."""
+    instructions: str = STEP_BY_STEP
+    """System prompt."""
+
+    def build(self) -> Graph:
+        """START -> sample -> judge -> select -> END."""
+        solve = solver(
+            instructions=self.instructions,
+            sampling=Sampling(temperature=self.temperature),
+            max_tokens=self.max_tokens,
+        )
+
+        async def sample(state: State, runtime: Runtime[RunContext]) -> State:
+            pool, reason = await draw(
+                solve, state["task"], runtime.context, range(self.n)
+            )
+            raise_if_all_failed(pool, runtime.context)
+            if pool and not any(c.answer for c in pool):
+                rescued = await rescue(state["task"], pool, runtime.context)
+                pool = [*pool, rescued] if rescued else pool
+            return {
+                "candidates": pool,
+                "stop_reason": reason or StopReason.FINISHED,
+            }
+
+        async def judge(state: State, runtime: Runtime[RunContext]) -> State:
+            pool = await judge_all(state["task"], state["candidates"], runtime.context)
+            return {"candidates": pool}
+
+        async def select(state: State, runtime: Runtime[RunContext]) -> State:
+            pool, reason = state["candidates"], state["stop_reason"]
+            if not any(score(c) is not None for c in pool):
+                return {"outcome": self._unscored(pool, reason, runtime.context)}
+            return {"outcome": self.select(pool, reason)}
+
+        graph = StateGraph(State, context_schema=RunContext)
+        graph.add_node("sample", sample)
+        graph.add_node("judge", judge)
+        graph.add_node("select", select)
+        graph.add_edge(START, "sample")
+        graph.add_edge("sample", "judge")
+        graph.add_edge("judge", "select")
+        graph.add_edge("select", END)
+        return graph
+
+    def select(self, pool: Sequence[Candidate], reason: StopReason) -> Outcome:
+        """Select among candidates of which at least one has a score."""
+        raise AssertionError(f"{type(self).__name__} does not say how to select")
+
+    def _unscored(
+        self, pool: Sequence[Candidate], reason: StopReason, context: RunContext
+    ) -> Outcome:
+        if pool:
+            context.substitute("verifier scores", "majority vote")
+        return majority(pool, self.equality, reason)
+
+
+@register
+class BestOfN(SampleAndJudge):
+    """Sample N answers and take the one with the highest verifier score.
+
+    Cobbe et al. 2021. Without a verifier, the model judges its own answers.
+    """
+
+    name: ClassVar[str] = "best_of_n"
+    source: ClassVar[str] = "https://arxiv.org/abs/2110.14168"
+
+    def select(self, pool: Sequence[Candidate], reason: StopReason) -> Outcome:
+        """Take the highest score; ties go to the one that came first.
+
+        Candidates without a score do not take part, nor do those without an answer
+        as long as one with an answer has a score. The confidence is the score.
+        """
+        scored = [c for c in pool if score(c) is not None]
+        readable = [c for c in scored if c.answer is not None] or scored
+        if not readable:
+            return unanswered(pool, reason)
+        best = max(readable, key=lambda c: score(c) or 0.0)
+        return Outcome(
+            answer=best.answer,
+            text=best.text,
+            confidence=score(best),
+            candidates=tuple(pool),
+            stop_reason=reason,
+            verdict=best.verdict,
+        )
+
+
+def score(candidate: Candidate) -> float | None:
+    """Return the verifier's score, ``None`` if there is none."""
+    return candidate.verdict.score if candidate.verdict else None

@@ -1,0 +1,148 @@
+"""LiteLLM loaded quietly, and what it knows of a model before any call."""
+
+import asyncio
+import logging
+import os
+import warnings
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ponder.errors import InvalidParameter
+from ponder.models.base import Capabilities
+
+QUIET = {
+    # Without these, importing LiteLLM or calling a provider fetches files from GitHub.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+}
+FLAGS = {
+    "prefill": "supports_assistant_prefill",
+    "tools": "supports_function_calling",
+    "output_schema": "supports_response_schema",
+}
+"""Capability -> its flag in LiteLLM's price map."""
+
+
+@cache
+def load_litellm() -> Any:
+    """Import LiteLLM (about 3 s) without network, telemetry or printing."""
+    os.environ.update(QUIET)
+    # LiteLLM's own types make pydantic warn, as late as a provider is first used.
+    warnings.filterwarnings("ignore", "Items? '.*' on TypedDict class", UserWarning)
+    import litellm
+
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    # Counting tokens must not download a tokenizer.
+    litellm.disable_hf_tokenizer_download = True
+    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    return litellm
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where a model id leads, and what is known of it beforehand."""
+
+    model_id: str
+    name: str
+    """LiteLLM's name of the provider, such as ``openai``."""
+    address: str
+    params: frozenset[str]
+    """Request parameters that the provider takes, in OpenAI's names."""
+    entry: dict[str, Any] = field(default_factory=dict)
+    """The model's row of LiteLLM's price map; empty if unknown."""
+
+    def takes(self, *params: str) -> bool:
+        """Tell whether the provider takes all these parameters."""
+        return self.params.issuperset(params)
+
+    def prior(self) -> Capabilities:
+        """Return what the model should be able to do, before it was tried.
+
+        Of a model that is not in the price map, what its provider takes is believed,
+        except prefill: that is a property of the server behind the address.
+        """
+        return Capabilities(
+            n=self.takes("n"),
+            seed=self.takes("seed"),
+            logprobs=self.takes("logprobs"),
+            prefill=bool(self.entry.get(FLAGS["prefill"])),
+            tools=self.takes("tools") and self._flag("tools"),
+            output_schema=self.takes("response_format") and self._flag("output_schema"),
+            embed=self.entry.get("mode") == "embedding",
+            stream=self.takes("stream"),
+            context_length=self.entry.get("max_input_tokens"),
+        )
+
+    def _flag(self, capability: str) -> bool:
+        return not self.entry or bool(self.entry.get(FLAGS[capability]))
+
+
+def find_provider(model_id: str, api_base: str | None) -> Provider:
+    """Look a model id up in LiteLLM's tables, without network.
+
+    Raises:
+        InvalidParameter: LiteLLM knows no such provider.
+    """
+    litellm = load_litellm()
+    try:
+        model, name, _, default_base = litellm.get_llm_provider(
+            model_id, api_base=api_base
+        )
+    except litellm.exceptions.BadRequestError as error:
+        raise InvalidParameter(
+            f"LiteLLM knows no provider for the model '{model_id}'. Write it as "
+            "provider/model, such as anthropic/claude-sonnet-4-5; for any "
+            "OpenAI-compatible server, openai/MODEL with api_base=its address."
+        ) from error
+    prices = litellm.model_cost
+    keys = (model_id, f"{name}/{model}", model)
+    return Provider(
+        model_id=model_id,
+        name=name,
+        address=api_base or default_base or f"the default address of {name}",
+        params=frozenset(litellm.get_supported_openai_params(model, name) or ()),
+        entry=next((prices[key] for key in keys if key in prices), {}),
+    )
+
+
+class Clients:
+    """Closes the HTTP clients that LiteLLM caches, once nobody uses them.
+
+    LiteLLM keeps one cache of clients for the process and shares them among models
+    with the same key and address. So the clients of an event loop are closed when
+    the last model of that loop is; clients that were cached before ponder's first
+    model belong to somebody else and stay.
+    """
+
+    _users: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+    _foreign: WeakKeyDictionary[asyncio.AbstractEventLoop, frozenset[str]] = (
+        WeakKeyDictionary()
+    )
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        users = self._users.get(self.loop, 0)
+        if not users:
+            self._foreign[self.loop] = frozenset(self._keys())
+        self._users[self.loop] = users + 1
+
+    def _keys(self) -> list[str]:
+        cached = load_litellm().in_memory_llm_clients_cache.cache_dict
+        # LiteLLM ends the cache key of a client with the id of its event loop.
+        return [key for key in cached if key.endswith(f"-{id(self.loop)}")]
+
+    async def release(self) -> None:
+        """Give up this use; the last one closes the clients."""
+        self._users[self.loop] -= 1
+        if self._users[self.loop]:
+            return
+        foreign = self._foreign[self.loop]
+        cache_ = load_litellm().in_memory_llm_clients_cache
+        for key in [key for key in self._keys() if key not in foreign]:
+            client = cache_.cache_dict[key]
+            cache_.delete_cache(key)
+            await client.close()

@@ -1,0 +1,190 @@
+"""From names to things: what a run needs before it can start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ponder.agents.verifier import Check, Judge, plain_model
+from ponder.agents.verifier import verifier as as_verifier
+from ponder.budget import Budget
+from ponder.context import Verifier
+from ponder.errors import InvalidInput, PonderError
+from ponder.graphs.base import Strategy, strategies
+from ponder.graphs.base import strategy as as_strategy
+from ponder.journal import RunRecord
+from ponder.messages import Message
+from ponder.models.base import Capabilities, Model
+from ponder.models.load import NamedModel
+from ponder.models.load import open_model as open_plain_model
+from ponder.result import Task
+from ponder.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs, with names turned into things."""
+
+    record: RunRecord
+    strategy: Strategy
+    model: Model
+    verifier: Verifier | None
+    budget: Budget
+
+    @property
+    def task(self) -> Task:
+        """The task of the run."""
+        history = tuple(Message.model_validate(m) for m in self.record.history)
+        return Task(question=self.record.question, history=history)
+
+
+def open_model(model: Model | str, settings: Settings) -> Model:
+    """Return a model from its name; strategies may stand before it.
+
+    Args:
+        model: A model, or a name such as ``local`` or ``best_of_n/local``.
+        settings: Where model files are kept.
+    """
+    if isinstance(model, Model):
+        return model
+    outer, slash, inner = model.partition("/")
+    if slash and outer.partition("{")[0] in strategies():
+        return as_strategy(outer).as_model(open_model(inner, settings))
+    return open_plain_model(model, settings)
+
+
+def named_strategy(
+    strategy: Strategy | str, parameters: dict[str, Any] | None = None
+) -> Strategy:
+    """Return a strategy from what a caller gave."""
+    if isinstance(strategy, str):
+        return as_strategy(strategy, parameters)
+    if parameters:
+        raise InvalidInput("Give parameters with a strategy's name, or a Strategy.")
+    return strategy
+
+
+def checked_question(question: str) -> str:
+    """Return the question, refusing an empty one."""
+    if not question.strip():
+        raise InvalidInput("The question is empty. Give some text to answer.")
+    return question
+
+
+def limits_for(budget: Budget, strategy: Strategy, verifier: Verifier | None) -> Budget:
+    """Return the budget with the strategy's own wrap-up share filled in."""
+    if budget.wrap_up is not None:
+        return budget
+    share = strategy.wrap_up_share
+    if verifier is None or isinstance(verifier, Judge):
+        share += strategy.judge_share
+    return budget.model_copy(update={"wrap_up": share})
+
+
+def plan_new(
+    question: str,
+    *,
+    run_id: str,
+    settings: Settings,
+    strategy: Strategy | str | None,
+    parameters: dict[str, Any] | None,
+    model: Model | str | None,
+    verifier: Verifier | Check | str | None,
+    budget: Budget | None,
+    seed: int,
+    history: Sequence[Message],
+) -> Plan:
+    """Turn what a caller asked for into a plan; see ``ponder.run.asolve``."""
+    chosen = named_strategy(strategy or settings.strategy, parameters)
+    opened = open_model(model or settings.model, settings)
+    judge = as_verifier(verifier) if verifier is not None else None
+    limits = limits_for(budget or default_budget(settings), chosen, judge)
+    record = RunRecord(
+        run_id=run_id,
+        question=checked_question(question),
+        history=[m.model_dump(mode="json", exclude_defaults=True) for m in history],
+        strategy=chosen.spec(),
+        model=opened.name,
+        capabilities=plain_model(opened).capabilities.model_dump(mode="json"),
+        verifier=judge.name if judge else None,
+        budget=limits.model_dump(mode="json", exclude_none=True),
+        seed=seed,
+    )
+    return Plan(record, chosen, opened, judge, limits)
+
+
+def default_budget(settings: Settings) -> Budget:
+    """Return the budget of the settings."""
+    return Budget(
+        tokens=settings.budget_tokens,
+        seconds=settings.budget_seconds,
+        calls=settings.budget_calls,
+        cost=settings.budget_cost,
+    )
+
+
+def plan_again(
+    record: RunRecord,
+    settings: Settings,
+    strategy: Strategy | None,
+    model: Model | str | None,
+    verifier: Verifier | Check | str | None,
+    budget: Budget | None,
+) -> Plan:
+    """Turn the record of a run into a plan; arguments win over the record."""
+    if verifier is None and record.verifier not in (None, "judge"):
+        raise InvalidInput(
+            f"Run {record.run_id} was verified by '{record.verifier}', which is code. "
+            "Give it again: resume(run_id, verifier=...)."
+        )
+    chosen = strategy or as_strategy(record.strategy)
+    wanted = verifier if verifier is not None else record.verifier
+    judge = as_verifier(wanted) if wanted is not None else None
+    limits = Budget.model_validate(record.budget)
+    if budget is not None:
+        limits = limits_for(budget, chosen, judge)
+    opened = open_model(model or record.model, settings)
+    return Plan(
+        record.model_copy(
+            update={
+                "model": opened.name,
+                "capabilities": plain_model(opened).capabilities.model_dump(),
+                "budget": limits.model_dump(mode="json", exclude_none=True),
+            }
+        ),
+        chosen,
+        opened,
+        judge,
+        limits,
+    )
+
+
+def plan_replay(record: RunRecord, strategy: Strategy | None) -> Plan:
+    """Turn the record of a run into a plan that can call nothing."""
+    return Plan(
+        record,
+        strategy or as_strategy(record.strategy),
+        _replayed_model(record.model, Capabilities.model_validate(record.capabilities)),
+        _replayed_verifier(record.verifier),
+        Budget.model_validate(record.budget),
+    )
+
+
+def _replayed_model(name: str, capabilities: Capabilities) -> Model:
+    outer, slash, inner = name.partition("/")
+    if slash and outer.partition("{")[0] in strategies():
+        return as_strategy(outer).as_model(_replayed_model(inner, capabilities))
+    return NamedModel(name, capabilities)
+
+
+def _replayed_verifier(name: str | None) -> Verifier | None:
+    if name is None or name == "judge":
+        return None
+    return as_verifier(_unreachable_check(name))
+
+
+def _unreachable_check(name: str) -> Check:
+    def check(task: Task, candidate: object) -> bool:
+        raise PonderError(f"A replay called the verifier '{name}'.")
+
+    check.__name__ = name
+    return check

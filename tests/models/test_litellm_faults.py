@@ -1,0 +1,185 @@
+"""LiteLLMModel against a server that misbehaves by script."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from ponder.errors import (
+    ContextOverflow,
+    InvalidParameter,
+    ModelRejected,
+    ModelUnreachable,
+)
+from ponder.models.litellm import LiteLLMModel
+from tests.support.faulty_server import (
+    Reply,
+    chat,
+    choice,
+    error,
+    hang,
+    raw,
+    stream,
+)
+from tests.support.remote_model import (
+    ASK,
+    KEY,
+    remote,
+)
+
+
+async def test_retry_after_is_obeyed() -> None:
+    faults = [error(429, "slow down", Retry_After="7"), error(503, Retry_After="99")]
+    async with remote(*faults, chat()) as (model, _, waits):
+        await model.generate(ASK)
+    assert waits.seconds == [7.0, 20.0]
+
+
+async def test_retry_after_may_be_a_date() -> None:
+    late = "Wed, 01 Jan 2200 00:00:00 GMT"
+    past = "Wed, 01 Jan 2020 00:00:00 GMT"
+    faults = [error(429, Retry_After=value) for value in (late, past, "soon")]
+    async with remote(*faults, chat(), retry_cap=5.0) as (model, _, waits):
+        await model.generate(ASK)
+    assert waits.seconds == [5.0, 0.0, 2.0]
+
+
+FAULTS: list[Reply] = [
+    error(429),
+    error(500),
+    error(502),
+    error(504),
+    error(529),
+    error(408),
+    raw(b'{"id": "x", "choices": [{"index"', claimed_length=500),
+    raw(b'{"id": "x", "choices": [{"index"'),
+    raw(b"<html>Bad gateway</html>"),
+    raw(b"[]"),
+    chat(usage=None, choices=[]),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_passing_faults_are_retried_with_growing_delays(fault: Reply) -> None:
+    async with remote(fault, fault, fault, chat(choice("72"))) as (model, _, waits):
+        [made] = await model.generate(ASK)
+    assert made.text == "72"
+    assert waits.seconds == [0.5, 1.0, 2.0]
+
+
+async def test_hanging_is_retried_after_the_timeout() -> None:
+    async with remote(hang(), chat(choice("72")), timeout=0.2) as (model, server, _):
+        [made] = await model.generate(ASK)
+        await asyncio.wait_for(server.cut.wait(), 5)
+    assert made.text == "72"
+
+
+async def test_after_the_last_retry_it_says_what_was_tried() -> None:
+    async with remote(*[error(503, "overloaded")] * 3, max_retries=2) as (
+        model,
+        s,
+        waits,
+    ):
+        with pytest.raises(ModelUnreachable) as caught:
+            await model.generate(ASK)
+        message = str(caught.value)
+        assert "'openai/tiny'" in message
+        assert s.url in message
+        assert "3 attempts" in message
+        assert "overloaded" in message
+        assert "max_retries" in message
+    assert waits.seconds == [0.5, 1.0]
+
+
+async def test_nobody_listens() -> None:
+    async with remote() as (model, server, _):
+        address = server.url
+    other = LiteLLMModel("openai/tiny", api_base=address, api_key="k", max_retries=0)
+    with pytest.raises(ModelUnreachable, match="1 attempts"):
+        await other.generate(ASK)
+    await other.aclose()
+
+
+async def test_the_cost_of_finished_siblings_is_said_when_one_fails() -> None:
+    slow = replace(error(404), delay=0.2)
+    async with remote(chat(choice("72")), slow) as (model, _, _w):
+        model.learn("n", False)
+        with pytest.raises(ModelRejected) as caught:
+            await model.generate(ASK.model_copy(update={"n": 2}))
+    assert "10 input and 4 output tokens" in caught.value.__notes__[0]
+
+
+async def test_what_failed_attempts_cost_is_not_lost() -> None:
+    useless = chat(choices=[])
+    async with remote(useless, useless, chat(choice("72"))) as (model, _, _w):
+        [made] = await model.generate(ASK)
+    assert (made.usage.calls, made.usage.input_tokens) == (3, 30)
+    async with remote(useless, useless, max_retries=1) as (model, _, _w):
+        with pytest.raises(ModelUnreachable, match="20 input and 8 output tokens"):
+            await model.generate(ASK)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (error(400, "temperature is odd"), "temperature is odd"),
+        (error(401, f"bad key {KEY}"), "OPENAI_API_KEY"),
+        (error(403), "may not use this model"),
+        (error(404, "no such model"), "name and the address"),
+        (error(413, "too big"), "too large"),
+        (error(422), "refuses a part"),
+        (error(429, "You exceeded your current quota"), "no credit"),
+    ],
+)
+async def test_refusals_are_final(fault: Reply, words: str) -> None:
+    async with remote(fault) as (model, _, waits):
+        with pytest.raises(ModelRejected) as caught:
+            await model.generate(ASK)
+    assert words in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert waits.seconds == []
+
+
+async def test_context_overflow_gives_both_numbers() -> None:
+    words = "This model's maximum context length is 128 tokens, you asked for 500"
+    async with remote(error(400, words)) as (model, _, _w):
+        with pytest.raises(ContextOverflow) as caught:
+            await model.generate(ASK)
+        assert caught.value.needed == model.count_tokens(ASK) + ASK.max_tokens
+    assert caught.value.available == 128
+
+
+async def test_a_missing_key_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    model = LiteLLMModel("openai/gpt-4o-mini")
+    with pytest.raises(ModelRejected, match="OPENAI_API_KEY"):
+        await model.generate(ASK)
+    await model.aclose()
+
+
+async def test_a_context_of_unknown_size_is_no_number() -> None:
+    async with remote(error(400, "context window exceeded")) as (model, _, _w):
+        with pytest.raises(ModelRejected, match="size is unknown"):
+            await model.generate(ASK)
+
+
+async def test_a_refusal_tells_what_was_paid_before() -> None:
+    async with remote(chat(choices=[]), error(404)) as (model, _, _w):
+        with pytest.raises(ModelRejected) as caught:
+            await model.generate(ASK)
+    assert "10 input and 4 output tokens" in caught.value.__notes__[0]
+
+
+async def test_an_error_of_the_listener_is_its_own() -> None:
+    def listener(index: int, text: str, tokens: int) -> None:
+        raise KeyError(text)
+
+    async with remote(stream("72", hang=True)) as (model, server, _):
+        with pytest.raises(KeyError, match="72"):
+            await model.generate(ASK, on_delta=listener)
+        await asyncio.wait_for(server.cut.wait(), 2)
+
+
+async def test_an_unknown_provider_is_explained() -> None:
+    with pytest.raises(InvalidParameter, match="provider/model"):
+        await LiteLLMModel("nonsense").generate(ASK)

@@ -1,0 +1,122 @@
+"""The parts of the mapping that no local server shows."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ponder.errors import UnsupportedCapability
+from ponder.messages import Request, Usage, user
+from ponder.models._remote_reply import Choice, Reply, share_out, to_completions
+from ponder.models._remote_request import (
+    chat_messages,
+    completion_arguments,
+    is_strict,
+)
+from ponder.models._remote_setup import Provider, find_provider
+from ponder.models.base import Capabilities
+
+PREFILLED = Request(messages=(user("x"),), prefill="It is")
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 500), min_size=1))
+def test_shares_add_up(total: int, weights: list[int]) -> None:
+    shares = share_out(total, weights)
+    assert sum(shares) == total
+    assert len(shares) == len(weights)
+    assert min(shares) >= 0
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (closed(x={"type": "integer"}), True),
+        (closed(x=closed(y={})), True),
+        (closed(x={"type": "object"}), False),
+        (closed(x={"type": "array", "items": {"type": "object"}}), False),
+        (closed(x={"anyOf": [closed(), {"type": "object"}]}), False),
+        ({**closed(x={}), "$defs": {"A": {"type": "object"}}}, False),
+        ({**closed(x={}), "required": []}, False),
+        ({"type": "string"}, True),
+    ],
+)
+def test_what_strict_mode_takes(schema: dict[str, Any], strict: bool) -> None:
+    assert is_strict(schema) is strict
+
+
+def test_prefill_is_marked_where_a_provider_wants_it() -> None:
+    mistral = find_provider("mistral/mistral-large-latest", None)
+    assert chat_messages(PREFILLED, mistral)[-1]["prefix"] is True
+    claude = find_provider("anthropic/claude-sonnet-4-5", None)
+    assert "prefix" not in chat_messages(PREFILLED, claude)[-1]
+
+
+@pytest.mark.parametrize(
+    ("provider", "text"), [("mistral", " 72"), ("openai", "It is 72")]
+)
+def test_an_echoed_prefill_is_no_part_of_the_completion(
+    provider: str, text: str
+) -> None:
+    [made] = to_completions(
+        Reply([Choice(text="It is 72")], None),
+        Usage(calls=1),
+        PREFILLED,
+        wasted=Usage(),
+        model="m",
+        provider=provider,
+        price=lambda usage: None,
+    )
+    assert made.text == text
+
+
+@pytest.mark.parametrize(
+    ("params", "missing"),
+    [({"temperature"}, "max_tokens"), ({"max_tokens"}, "temperature")],
+)
+def test_a_provider_that_takes_little(params: set[str], missing: str) -> None:
+    request = Request.model_validate(
+        {"messages": [{"role": "user", "content": "x"}], "sampling": {"temperature": 0}}
+    )
+    provider = Provider("p/m", "p", "somewhere", frozenset(params))
+    with pytest.raises(UnsupportedCapability) as caught:
+        completion_arguments(request, provider, Capabilities(), owned_address=False)
+    assert caught.value.missing == missing
+
+
+def test_a_temperature_that_nobody_set_may_be_left_out() -> None:
+    provider = Provider("p/m", "p", "somewhere", frozenset({"max_tokens"}))
+    request = Request(messages=(user("x"),))
+    arguments = completion_arguments(
+        request, provider, Capabilities(), owned_address=False
+    )
+    assert set(arguments) == {"messages", "max_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("model_id", "able", "unable"),
+    [
+        (
+            "openai/gpt-4o",
+            "n seed logprobs tools output_schema stream",
+            "prefill embed",
+        ),
+        ("anthropic/claude-sonnet-4-5", "prefill tools stream", "n seed logprobs"),
+        ("openai/some-server", "n seed logprobs tools output_schema", "prefill embed"),
+        ("openai/text-embedding-3-small", "embed", "prefill"),
+        ("ollama/llama3", "seed stream", "n logprobs tools output_schema"),
+    ],
+)
+def test_priors(model_id: str, able: str, unable: str) -> None:
+    prior = find_provider(model_id, None).prior()
+    assert all(getattr(prior, name) for name in able.split())
+    assert not any(getattr(prior, name) for name in unable.split())
