@@ -1,9 +1,12 @@
 """Contestants of the engine benchmark, each in a process of its own."""
 
+import os
+import signal
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,13 +39,23 @@ class Contestant(Protocol):
 _contestant: Contestant | None = None
 
 
-def _open(name: str, setup: Setup) -> float:
-    """Open a contestant in this process; return the seconds it took."""
+def _open(name: str, setup: Setup) -> tuple[float, int]:
+    """Open a contestant in this process; return the seconds it took, and its id."""
     global _contestant
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     module, _, kind = CLASSES[name].partition(":")
     start = time.perf_counter()
     _contestant = getattr(import_module(module), kind)(setup)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, os.getpid()
+
+
+def _end_with_parent() -> None:
+    """Leave nothing behind, however the benchmark was stopped."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(job: Job) -> Sample:
@@ -61,7 +74,7 @@ class Worker:
     def __init__(self, name: str, setup: Setup) -> None:
         """Start the process and load the model."""
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-        self.opened = self._pool.submit(_open, name, setup).result()
+        self.opened, self._pid = self._pool.submit(_open, name, setup).result()
 
     def run(self, job: Job) -> Sample:
         """Do a job there."""
@@ -71,6 +84,10 @@ class Worker:
         """Free the model and end the process."""
         self._pool.submit(_close).result()
         self._pool.shutdown()
+
+    def kill(self) -> None:
+        """End the process now, whatever it is doing."""
+        os.kill(self._pid, signal.SIGKILL)
 
 
 def setup_for(job: Job, path: Path, threads: int, options: dict[str, Any]) -> Setup:

@@ -10,7 +10,9 @@ measurement; the same command goes on where an interrupted one stopped.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,19 +151,23 @@ class Benchmark:
         workers: dict[str, Worker | str] = {}
         try:
             for name in dict.fromkeys(_process(name) for _, name in missing):
-                workers[name] = self._opened(name, case)
+                workers[name] = self._open(name, case)
             for done, (round_, name) in enumerate(missing, start=1):
                 job = self._job(case, round_, name)
                 sample = self._measured(workers[_process(name)], job)
                 self.recorder.add(case.name, round_, name, sample)
                 at = f"{done} of {len(missing)}: round {round_ + 1}"
                 say(f"  {at}, {brief(name, sample)}")
-        finally:
-            for worker in workers.values():
-                if isinstance(worker, Worker):
-                    worker.close()
+        except KeyboardInterrupt:
+            for worker in _opened(workers):
+                worker.kill()
+            raise
+        for worker in _opened(workers):
+            # One that crashed has nothing left to close.
+            with suppress(BrokenProcessPool):
+                worker.close()
 
-    def _opened(self, name: str, case: Case) -> "Worker | str":
+    def _open(self, name: str, case: Case) -> "Worker | str":
         """Open a contestant and warm it up; return what went wrong if it cannot."""
         job = case.job(self.prompts, 0)
         options = {
@@ -198,6 +204,10 @@ class Benchmark:
         if sample.get("decode_tokens"):
             sample["decode_rate"] = sample["decode_tokens"] / sample["decode_seconds"]
         return sample
+
+
+def _opened(workers: Mapping[str, Worker | str]) -> list[Worker]:
+    return [worker for worker in workers.values() if isinstance(worker, Worker)]
 
 
 def _process(contestant: str) -> str:
@@ -403,7 +413,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"No such case. Known: {', '.join(c.name for c in known)}", file=sys.stderr
         )
         return 2
-    Benchmark(recorder, Prompts(options.path), options).run(wanted)
+    try:
+        Benchmark(recorder, Prompts(options.path), options).run(wanted)
+    except KeyboardInterrupt:
+        say(f"Stopped; the same command goes on from {options.out}.")
+        return 130
     found = verdicts(recorder, wanted)
     notes = unequal(recorder, wanted)
     recorder.save(targets=found, notes=notes)

@@ -190,8 +190,7 @@ class RunContext:
             ReplayDrift: A replay has no such call.
         """
         model = model or self.model
-        if request.seed is None:
-            request = request.model_copy(update={"seed": self.derive_seed()})
+        request = self._seeded(request, model)
         if isinstance(model, Composite):
             return await model.generate_within(self, request)
         key = content_key(request.model_dump_json(exclude_defaults=True))
@@ -278,6 +277,15 @@ class RunContext:
         if message not in self.shared.warnings:
             self.shared.warnings.append(message)
             self.shared.emit(Warned(message=message))
+
+    def _seeded(self, request: Request, model: Model) -> Request:
+        if request.seed is not None:
+            return request
+        if not model.capabilities.seed:
+            if request.sampling.temperature > 0:
+                self.substitute("seed", "samples that only the journal can repeat")
+            return request
+        return request.model_copy(update={"seed": self.derive_seed()})
 
     def _find(self, key: str) -> Entry | None:
         if self.id in self.shared.paths:

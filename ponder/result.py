@@ -57,6 +57,8 @@ class Candidate(Value):
     """The extracted final answer; ``None`` if none could be read."""
     logprob: float | None = None
     """Log-probability of the whole text under the model (nats)."""
+    logprob_tokens: int = 0
+    """How many tokens ``logprob`` sums over."""
     output_tokens: int = 0
     finish_reason: FinishReason = "stop"
     """``length`` and ``time``: the text was cut off at a limit."""

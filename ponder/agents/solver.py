@@ -153,6 +153,7 @@ def _candidate(id: str, completion: Completion, whole_text: bool) -> Candidate:
         text=completion.text,
         answer=answer,
         logprob=completion.logprob,
+        logprob_tokens=len(completion.logprobs or ()),
         output_tokens=completion.usage.output_tokens,
         finish_reason=completion.finish_reason,
     )

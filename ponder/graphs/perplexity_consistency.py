@@ -56,7 +56,7 @@ class RPC(SelfConsistency):
         voters = [c for c in pool if c.answer is not None]
         if not voters:
             return unanswered(pool, reason)
-        paths = [c for c in voters if c.logprob is not None and c.output_tokens > 0]
+        paths = [c for c in voters if c.logprob is not None and c.logprob_tokens]
         if len(paths) < len(voters):
             context.substitute("logprobs", "votes")
             return majority(pool, self.equality, reason)
@@ -66,7 +66,7 @@ class RPC(SelfConsistency):
         self, pool: list[Candidate], voters: list[Candidate], reason: StopReason
     ) -> Outcome:
         logprobs = [
-            path_logprob(c.logprob or 0.0, c.output_tokens, per_token=self.per_token)
+            path_logprob(c.logprob or 0.0, c.logprob_tokens, per_token=self.per_token)
             for c in voters
         ]
         groups = group(answers(voters), self.equality)

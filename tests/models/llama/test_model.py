@@ -55,24 +55,20 @@ async def one(model: LlamaModel, **changes: Any) -> Completion:
 async def test_greedy_text_is_that_of_the_reference_class(gguf: Path) -> None:
     import llama_cpp
 
-    # Another shape of batch rounds differently, so both take the prompt at once and
-    # then token by token, with the same attention and the same layout of weights.
-    async with opened(gguf) as model:
-        completion = await one(model, messages=STORY, max_tokens=40)
-        prompt = model.open().prompt_tokens(ask(messages=STORY))
-    reference = llama_cpp.Llama(str(gguf), n_ctx=2048, verbose=False, n_threads=2)
-    tokens = []
-    for token in reference.generate(prompt, temp=0.0, repeat_penalty=1.0):
-        tokens.append(token)
-        if len(tokens) == 40:
-            break
+    # The same shapes of batches and layout of weights, so that rounding is the same.
+    async with opened(gguf, repack=True) as model:
+        completion = await one(model, messages=STORY, max_tokens=24)
+        prompt = model.prompt_tokens(ask(messages=STORY))
+    reference = llama_cpp.Llama(
+        str(gguf), n_ctx=2048, verbose=False, n_threads=2, n_threads_batch=2
+    )
+    stream = reference.generate(prompt, temp=0.0, repeat_penalty=1.0)
+    tokens = tuple(token for token, _ in zip(stream, range(24), strict=False))
     reference.close()
-    same = sum(a == b for a, b in zip(completion.tokens, tokens, strict=False))
 
-    # Weights are laid out differently by default there; a tie may fall otherwise
-    # once, and the texts differ from there on.
-    assert same >= 20
-    assert completion.tokens[:20] == tuple(tokens[:20])
+    # A tie between two words may fall otherwise, but not early in this story.
+    assert completion.tokens[:16] == tokens[:16]
+    assert len(completion.tokens) == len(tokens) == 24
 
 
 async def test_same_seed_same_text_and_branches_differ(gguf: Path) -> None:
@@ -148,10 +144,10 @@ async def test_an_answer_that_ends_by_itself_says_stop(model: LlamaModel) -> Non
 
 async def test_stop_strings_are_never_shown(model: LlamaModel) -> None:
     shown: list[str] = []
-    plain = await one(model, messages=STORY, max_tokens=30)
-    stop = plain.text[12:19]
+    plain = await one(model)
+    stop = plain.text[14:21]
     (cut,) = await model.generate(
-        ask(messages=STORY, max_tokens=30, stop=(stop,)),
+        ask(stop=(stop,)),
         on_delta=lambda _, text, __: shown.append(text),
     )
 
@@ -211,7 +207,7 @@ async def test_cancelling_frees_the_cells(gguf: Path) -> None:
             )
         )
         await started.wait()
-        assert model.live == 4
+        await _until(lambda: model.live == 4)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -220,11 +216,10 @@ async def test_cancelling_frees_the_cells(gguf: Path) -> None:
 
 async def test_a_tiny_context_evicts_and_goes_on(gguf: Path) -> None:
     async with opened(gguf, n_ctx=256) as model:
-        for topic in ("foxes", "rivers", "towers", "clouds", "trains", "bread"):
-            completion = await one(
-                model, messages=(user(f"Write about {topic}."),), max_tokens=30
-            )
-            assert completion.text
+        for topic in ("fox", "river", "tower", "cloud"):
+            words = f"{topic} and " * 40
+            completion = await one(model, messages=(user(words),), max_tokens=4)
+            assert completion.usage.output_tokens == 4
         assert model.statistics.evictions > 0
         assert model.cells <= 256
 
@@ -359,7 +354,7 @@ async def test_similar_texts_are_closer_than_different_ones(model: LlamaModel) -
 
 
 async def test_embedding_leaves_running_branches_alone(model: LlamaModel) -> None:
-    request = ask(messages=STORY, max_tokens=30)
+    request = ask()
     (before,) = await model.generate(request)
     task = asyncio.create_task(model.generate(request))
     vectors = await model.embed(["one text", "another text"] * 3)
@@ -376,11 +371,9 @@ async def test_empty_text_has_no_embedding(model: LlamaModel) -> None:
 
 async def test_prefill_tokens_continue_without_computing_again(gguf: Path) -> None:
     async with opened(gguf) as model:
-        parent = await one(model, messages=STORY, max_tokens=10)
+        parent = await one(model, max_tokens=4)
         computed = model.statistics.computed_tokens
         request = ask(
-            messages=STORY,
-            max_tokens=10,
             prefill=parent.text,
             prefill_tokens=parent.tokens,
         )
@@ -389,7 +382,7 @@ async def test_prefill_tokens_continue_without_computing_again(gguf: Path) -> No
         assert model.statistics.computed_tokens == computed + 1
         await model.generate(request.model_copy(update={"n": 3}))
         assert model.statistics.computed_tokens == computed + 1
-        whole = await one(model, messages=STORY, max_tokens=20)
+        whole = await one(model)
 
     assert parent.text + child.text == whole.text
     assert parent.tokens + child.tokens == whole.tokens
