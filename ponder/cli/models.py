@@ -16,7 +16,7 @@ from ponder.cli.pulling import PlainPull, RichPull
 from ponder.errors import InvalidInput, ModelFileError, UnknownName
 from ponder.models.base import Model
 from ponder.models.catalog import LOCAL, CatalogEntry, catalogue
-from ponder.models.download import pull as pull_file
+from ponder.models.files.download import pull as pull_file
 from ponder.plan import open_model
 from ponder.settings import Settings, load_settings
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from ponder.cli.console import error_console, say, size
 from ponder.drawing import printable
 from ponder.models.catalog import CatalogEntry
-from ponder.models.progress import Progress as Report
+from ponder.models.files.progress import Progress as Report
 
 PLAIN_SECONDS = 5.0
 """Time between two lines into a pipe."""

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from ponder.errors import InvalidInput, UnknownName
 from ponder.messages import Value
-from ponder.models._remote_setup import load_litellm
+from ponder.models.remote.setup import load_litellm
 from ponder.settings import Settings, read_toml
 
 LOCAL = "local"

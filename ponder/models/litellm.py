@@ -9,14 +9,14 @@ from typing import Any
 
 from ponder.errors import InvalidParameter, ModelError
 from ponder.messages import Completion, OnDelta, Request, Usage
-from ponder.models._remote_channel import Channel
-from ponder.models._remote_probe import Probe
-from ponder.models._remote_reply import Reply
-from ponder.models._remote_request import chat_messages
-from ponder.models._remote_retry import RetryPolicy, full_jitter
-from ponder.models._remote_setup import load_litellm
-from ponder.models._remote_work import Work
 from ponder.models.base import Capabilities, Model
+from ponder.models.remote.channel import Channel
+from ponder.models.remote.probe import Probe
+from ponder.models.remote.reply import Reply
+from ponder.models.remote.request import chat_messages
+from ponder.models.remote.retry import RetryPolicy, full_jitter
+from ponder.models.remote.setup import load_litellm
+from ponder.models.remote.work import Work
 
 log = logging.getLogger(__name__)
 

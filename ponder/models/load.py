@@ -7,7 +7,7 @@ from ponder.errors import ModelFileError, PonderError
 from ponder.messages import Completion, OnDelta, Request
 from ponder.models.base import Capabilities, Model
 from ponder.models.catalog import Catalogued, LocalFile, Remote, resolve
-from ponder.models.gguf_file import check_gguf
+from ponder.models.files.gguf import check_gguf
 from ponder.models.litellm import LiteLLMModel
 from ponder.models.llama import LlamaModel
 from ponder.models.simulated import SimulatedModel

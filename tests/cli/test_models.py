@@ -9,7 +9,7 @@ from ponder.cli.pulling import PlainPull, RichPull
 from ponder.errors import ModelFileError
 from ponder.models.base import Capabilities, Model
 from ponder.models.catalog import CatalogEntry
-from ponder.models.progress import OnProgress, Progress
+from ponder.models.files.progress import OnProgress, Progress
 from ponder.models.scripted import ScriptedModel
 from ponder.settings import Settings, load_settings
 

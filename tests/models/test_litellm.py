@@ -23,8 +23,8 @@ from ponder.messages import (
     ToolCall,
     user,
 )
-from ponder.models._remote_setup import Clients, load_litellm
 from ponder.models.litellm import LiteLLMModel
+from ponder.models.remote.setup import Clients, load_litellm
 from tests.support.faulty_server import (
     USAGE,
     chat,

@@ -7,9 +7,9 @@ import pytest
 
 from ponder.errors import ModelRejected, UnsupportedCapability
 from ponder.messages import Completion, Request, TokenLogprob, Usage, user
-from ponder.models._remote_probe import DAYS_BEGUN
 from ponder.models.base import Capabilities, Model
 from ponder.models.litellm import LiteLLMModel
+from ponder.models.remote.probe import DAYS_BEGUN
 from tests.support.faulty_server import chat, choice, error, faulty
 from tests.support.openai_server import serve_model
 

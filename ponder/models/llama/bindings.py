@@ -41,6 +41,7 @@ def library() -> Any:
     """
     if _loaded:
         return _loaded[0]
+    _calm_openmp()
     try:
         import llama_cpp
     except ImportError as error:
@@ -53,6 +54,14 @@ def library() -> Any:
     llama_cpp.llama_backend_init()
     _loaded.extend((llama_cpp, callback))
     return llama_cpp
+
+
+def _calm_openmp() -> None:
+    # The threads of libgomp wait by spinning for milliseconds. On a machine with other
+    # work that takes the cores from the thread they wait for, and a decode ten times
+    # as long; a short spin costs nothing on a quiet one. Read when libgomp loads.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "4000")
 
 
 def _catch_log(level: int, text: bytes, _: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from ponder.concurrency import settle
 from ponder.errors import ModelError
 from ponder.messages import Request, ToolSpec, Usage, user
-from ponder.models._remote_reply import Choice, Reply
 from ponder.models.base import Capabilities
+from ponder.models.remote.reply import Choice, Reply
 
 Ask = Callable[[Request], Awaitable[Reply]]
 

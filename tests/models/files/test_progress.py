@@ -1,4 +1,4 @@
-from ponder.models.progress import Meter, Progress
+from ponder.models.files.progress import Meter, Progress
 
 
 class Clock:

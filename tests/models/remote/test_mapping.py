@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from ponder.errors import UnsupportedCapability
 from ponder.messages import Request, Usage, user
-from ponder.models._remote_reply import Choice, Reply, share_out, to_completions
-from ponder.models._remote_request import (
+from ponder.models.base import Capabilities
+from ponder.models.remote.reply import Choice, Reply, share_out, to_completions
+from ponder.models.remote.request import (
     chat_messages,
     completion_arguments,
     is_strict,
 )
-from ponder.models._remote_setup import Provider, find_provider
-from ponder.models.base import Capabilities
+from ponder.models.remote.setup import Provider, find_provider
 
 PREFILLED = Request(messages=(user("x"),), prefill="It is")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.errors import ModelFileError
-from ponder.models.gguf_file import GgufInfo, check_gguf
+from ponder.models.files.gguf import GgufInfo, check_gguf
 from tests.support.model_files import Q4_1, gguf, gguf_header, pair, text
 
 REMEDY = "Fetch it again: ponder models pull toy"

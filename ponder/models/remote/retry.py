@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ponder.errors import InvalidParameter, ModelUnreachable
 from ponder.messages import Usage
-from ponder.models._remote_errors import (
+from ponder.models.remote.errors import (
     Kind,
     Malformed,
     Place,

@@ -7,13 +7,13 @@ from typing import Any
 
 from ponder.errors import ModelError
 from ponder.messages import Request, Usage
-from ponder.models._remote_errors import Malformed, Place
-from ponder.models._remote_reply import Reply, read_reply, read_usage
-from ponder.models._remote_request import completion_arguments
-from ponder.models._remote_retry import Attempts, RetryPolicy
-from ponder.models._remote_setup import Clients, Provider, find_provider, load_litellm
-from ponder.models._remote_stream import Draft
 from ponder.models.base import Capabilities
+from ponder.models.remote.errors import Malformed, Place
+from ponder.models.remote.reply import Reply, read_reply, read_usage
+from ponder.models.remote.request import completion_arguments
+from ponder.models.remote.retry import Attempts, RetryPolicy
+from ponder.models.remote.setup import Clients, Provider, find_provider, load_litellm
+from ponder.models.remote.stream import Draft
 
 
 @dataclass

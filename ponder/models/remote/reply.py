@@ -14,8 +14,8 @@ from ponder.messages import (
     ToolCall,
     Usage,
 )
-from ponder.models._remote_errors import Malformed
-from ponder.models._remote_retry import paid_note
+from ponder.models.remote.errors import Malformed
+from ponder.models.remote.retry import paid_note
 from ponder.models.thinking import split_thinking
 
 ECHOED_PREFILL = frozenset({"mistral", "codestral"})

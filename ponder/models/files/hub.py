@@ -16,9 +16,9 @@ from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ponder.errors import ModelFileError
-from ponder.models._part_file import ALL, PartFile
 from ponder.models.catalog import HubSource
-from ponder.models.progress import Meter
+from ponder.models.files.part_file import ALL, PartFile
+from ponder.models.files.progress import Meter
 
 TIMEOUT_SECONDS = 20.0
 """Without a byte for so long, the connection counts as lost."""

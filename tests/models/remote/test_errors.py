@@ -9,8 +9,8 @@ import httpx
 import openai
 import pytest
 
-from ponder.models._remote_errors import Kind, Malformed, diagnose, kind_of_class
-from ponder.models._remote_setup import load_litellm
+from ponder.models.remote.errors import Kind, Malformed, diagnose, kind_of_class
+from ponder.models.remote.setup import load_litellm
 
 
 def exceptions_of(module: ModuleType) -> list[type[Exception]]:

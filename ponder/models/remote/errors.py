@@ -20,7 +20,7 @@ from ponder.errors import (
     UnsupportedCapability,
 )
 from ponder.messages import Usage
-from ponder.models._remote_setup import Provider, load_litellm
+from ponder.models.remote.setup import Provider, load_litellm
 
 
 class Kind(Enum):
