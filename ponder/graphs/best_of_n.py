@@ -7,23 +7,15 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from ponder.agents.answers import Equality
-from ponder.agents.solver import STEP_BY_STEP, solver
 from ponder.context import RunContext
-from ponder.graphs.base import Graph, State, Strategy, register
-from ponder.graphs.pool import (
-    draw,
-    judge_all,
-    raise_if_all_failed,
-    rescue,
-    unanswered,
-)
+from ponder.graphs.base import Graph, State, register
+from ponder.graphs.batches import Sampled, with_an_answer
+from ponder.graphs.pool import draw, judge_all, raise_if_all_failed, unanswered
 from ponder.graphs.self_consistency import majority
-from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason
 
 
-class SampleAndJudge(Strategy):
+class SampleAndJudge(Sampled):
     """Draw n candidates, judge them all, select: what best-of-N variants share."""
 
     wrap_up_share: ClassVar[float] = 0.05
@@ -32,33 +24,18 @@ class SampleAndJudge(Strategy):
 
     n: int = Field(default=16, ge=1)
     """N, samples drawn. Cobbe et al. use 100; 16 is what a laptop can pay."""
-    temperature: float = Field(default=0.7, ge=0)
-    """T, as in Cobbe et al."""
-    max_tokens: int = Field(default=1024, ge=1)
-    """Limit of each sample."""
-    equality: Equality = "math"
-    """How answers are compared: ``math`` or ``exact``."""
-    instructions: str = STEP_BY_STEP
-    """System prompt."""
 
     def build(self) -> Graph:
         """START -> sample -> judge -> select -> END."""
-        solve = solver(
-            instructions=self.instructions,
-            sampling=Sampling(temperature=self.temperature),
-            max_tokens=self.max_tokens,
-        )
+        solve = self.solver()
 
         async def sample(state: State, runtime: Runtime[RunContext]) -> State:
-            pool, reason = await draw(
-                solve, state["task"], runtime.context, range(self.n)
-            )
-            raise_if_all_failed(pool, runtime.context)
-            if pool and not any(c.answer for c in pool):
-                rescued = await rescue(state["task"], pool, runtime.context)
-                pool = [*pool, rescued] if rescued else pool
+            context = runtime.context
+            pool, reason = await draw(solve, state["task"], context, range(self.n))
+            raise_if_all_failed(pool, context)
+            drawn: State = {"task": state["task"], "candidates": pool}
             return {
-                "candidates": pool,
+                "candidates": await with_an_answer(drawn, context),
                 "stop_reason": reason or StopReason.FINISHED,
             }
 

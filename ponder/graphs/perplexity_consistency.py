@@ -5,13 +5,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from ponder.agents.answers import group
-from ponder.agents.solver import Solver, solver
 from ponder.context import RunContext
 from ponder.graphs.base import register
 from ponder.graphs.pool import unanswered
 from ponder.graphs.rpc import path_logprob, perplexity_consistency, prune
 from ponder.graphs.self_consistency import Criterion, SelfConsistency, answers, majority
-from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason
 
 
@@ -28,6 +26,8 @@ class RPC(SelfConsistency):
     name: ClassVar[str] = "rpc"
     source: ClassVar[str] = "https://arxiv.org/abs/2502.00511"
 
+    logprobs: ClassVar[bool] = True
+
     n: int = Field(default=64, ge=1)
     """K, sampled paths: 64 on MATH, 128 on the other data sets of the paper."""
     pruning: bool = True
@@ -39,15 +39,6 @@ class RPC(SelfConsistency):
     """The paper draws all paths; ``beta`` and ``dirichlet`` stop early by votes."""
     batch: int = Field(default=16, ge=1)
     """Samples in flight together."""
-
-    def solver(self) -> Solver:
-        """Return who makes one attempt, with log-probabilities."""
-        return solver(
-            instructions=self.instructions,
-            sampling=Sampling(temperature=self.temperature),
-            max_tokens=self.max_tokens,
-            logprobs=True,
-        )
 
     def select(
         self, pool: list[Candidate], reason: StopReason, context: RunContext

@@ -122,11 +122,6 @@ class Generation(Branch):
         """Tokens drawn, without the one that ended the generation."""
         return self.tokens[self.prompt_length :]
 
-    @property
-    def speculative(self) -> bool:
-        """Whether guessed tokens may be tried on it (a grammar cannot go back)."""
-        return self._constraint is None
-
     def receive(self, position: int, logits: Row) -> None:
         """Draw the next token."""
         constraint = self._constraint

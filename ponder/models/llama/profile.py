@@ -11,7 +11,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -95,26 +95,28 @@ class Profile:
     def _cost(self, rows: int) -> float:
         return self.time(self.padded(rows))
 
-    def spare(self, rows: int, worth: float) -> int:
-        """Return how many rows may ride along with ``rows`` at a profit.
+    def worthwhile(self, rows: int, chances: Sequence[float]) -> int:
+        """Return how many further rows are worth their time.
 
         Args:
             rows: Rows that must be decoded.
-            worth: Chance that a row riding along is of use.
+            chances: Chance of each further row to be of use, best first.
 
         Returns:
-            The number of further rows that gives most useful rows per second.
+            The number of further rows that gives most useful rows per second; 0
+            if none gives clearly more.
         """
-        candidates = [c for c in self.seconds if rows < c]
-        rate = {c: (rows + worth * (c - rows)) / self.time(c) for c in candidates}
-        best = max(rate, key=rate.__getitem__, default=rows)
-        if best == rows or rate[best] <= rows / self.time(rows):
-            return 0
-        return best - rows
+        useful, best = float(rows), 0
+        rate = useful / self.time(rows) / _WORTHWHILE
+        for more, chance in enumerate(chances, 1):
+            useful += chance
+            if useful / self.time(rows + more) > rate:
+                best, rate = more, useful / self.time(rows + more)
+        return best
 
 
-FLAT = Profile({1: 1.0, 2: 1.0})
-"""Knows nothing: every step is one decode."""
+FLAT = Profile({1: 1.0})
+"""Knows nothing: every step is one decode, and no row is spare."""
 
 
 def load_or_measure(

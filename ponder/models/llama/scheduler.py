@@ -6,7 +6,8 @@ Pure logic over a context that can be faked. The rules:
   those cells; so a prompt is computed once, however many ask for it at a time.
 - The last logits of a prompt are kept, so those who share all of it draw their first
   token without computing anything.
-- Every step takes one token of every live branch, and a chunk of the prompts.
+- Every step takes one token of every live branch, and a chunk of the prompts. Rows
+  that cost nothing, by the profile of the machine, try guesses at the tokens after.
 - What a finished branch computed stays cached until cells or sequences run short.
 - Branches are admitted in order of arrival, and none overtakes one that waits for
   room. If room runs short all the same, the youngest gives up its cells and goes
@@ -15,7 +16,7 @@ Pure logic over a context that can be faked. The rules:
 
 import time
 from bisect import insort
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,6 +24,7 @@ from typing import Protocol
 from ponder.errors import ContextOverflow, ModelError
 from ponder.models.llama.bindings import DecodeError, Row
 from ponder.models.llama.branch import Branch, State
+from ponder.models.llama.drafts import Draft, Drafter
 from ponder.models.llama.prefix import PrefixTree, common_prefix
 from ponder.models.llama.profile import FLAT, Profile
 
@@ -85,6 +87,10 @@ class Statistics:
     """Calls of ``llama_decode``."""
     rows: int = 0
     """Rows of these calls."""
+    drafted_tokens: int = 0
+    """Guessed tokens that rode along in spare rows."""
+    accepted_tokens: int = 0
+    """Of these, guesses that came true."""
     evictions: int = 0
     """Cached sequences dropped for want of room."""
     preemptions: int = 0
@@ -99,14 +105,17 @@ class _Rows:
     positions: list[int] = field(default_factory=list)
     sequences: list[int] = field(default_factory=list)
     outputs: list[bool] = field(default_factory=list)
-    spans: list[tuple[Branch, int, int]] = field(default_factory=list)
-    """Branch, its first row here, and how many rows."""
+    spans: list[tuple[Branch, int, int, Draft | None]] = field(default_factory=list)
+    """Branch, its first row here, how many rows, and what was guessed of them."""
 
-    def add(self, branch: Branch, count: int) -> None:
+    def add(self, branch: Branch, count: int, draft: Draft | None = None) -> None:
         assert branch.sequence is not None
         start = branch.computed
-        self.spans.append((branch, len(self.tokens), count))
         self.tokens += branch.tokens[start : start + count]
+        if draft is not None:
+            self.tokens += draft.tokens
+            count += len(draft.tokens)
+        self.spans.append((branch, len(self.positions), count, draft))
         self.positions += range(start, start + count)
         self.sequences += [branch.sequence] * count
         first = branch.first_output
@@ -133,6 +142,7 @@ class Scheduler:
         self.statistics = Statistics()
         self._context, self._profile = context, profile
         self._tree = PrefixTree()
+        self._drafter = Drafter()
         self._waiting: list[Branch] = []
         self._live: list[Branch] = []
         self._cached: OrderedDict[int, None] = OrderedDict()
@@ -377,7 +387,7 @@ class Scheduler:
         most = min(context.max_outputs, context.n_batch)
         chunks = [decoding[at : at + most] for at in range(0, len(decoding), most)]
         if not filling:
-            return [rows for chunk in chunks for rows in self._split(chunk)]
+            return [rows for chunk in chunks for rows in self._split(chunk, most)]
         rows = _rows_of(chunks.pop() if chunks else [])
         limit = context.n_batch
         if decoding:
@@ -385,11 +395,45 @@ class Scheduler:
         self._fill(rows, filling, limit)
         return [_rows_of(chunk) for chunk in chunks] + [rows]
 
-    def _split(self, branches: list[Branch]) -> Iterator[_Rows]:
+    def _split(self, branches: list[Branch], most: int) -> Iterator[_Rows]:
         at = 0
         for size in self._profile.partition(len(branches)):
-            yield _rows_of(branches[at : at + size])
+            group = branches[at : at + size]
+            drafts = self._drafts(group, most)
+            rows = _Rows()
+            for branch in group:
+                rows.add(branch, 1, drafts.get(branch))
+            yield rows
             at += size
+
+    def _drafts(self, group: list[Branch], most: int) -> dict[Branch, Draft]:
+        """Guess as many tokens as there are rows to spare."""
+        free = self._context.n_ctx - self._tree.cells - len(self._live)
+        drafts: dict[Branch, Draft] = {}
+        chances: list[tuple[float, int, Branch]] = []
+        for branch in group:
+            draft = self._drafter.guess(
+                branch.tokens, branch.limit - len(branch.tokens)
+            )
+            if draft is not None:
+                drafts[branch] = draft
+                chance = self._drafter.chance(draft.order)
+                chances += [
+                    (chance**depth, branch.order, branch)
+                    for depth in range(1, len(draft.tokens) + 1)
+                ]
+        # Deeper guesses have less chance, so each branch keeps a first part of its own.
+        chances.sort(key=lambda c: c[:2], reverse=True)
+        room = max(0, min(most - len(group), free))
+        count = self._profile.worthwhile(len(group), [c[0] for c in chances[:room]])
+        if not count:
+            self._drafter.rest()
+            return {}
+        kept = Counter(branch for _, _, branch in chances[:count])
+        return {
+            branch: Draft(drafts[branch].tokens[:n], drafts[branch].order)
+            for branch, n in kept.items()
+        }
 
     def _fill(self, rows: _Rows, filling: list[Branch], limit: int) -> None:
         """Add chunks of prompts, the oldest first."""
@@ -423,8 +467,11 @@ class Scheduler:
         self.statistics.decodes += 1
         self.statistics.rows += len(rows.tokens)
         touched: list[Branch] = []
-        for branch, start, count in rows.spans:
-            if self._take(branch, rows, start, count):
+        for branch, start, count, draft in rows.spans:
+            if draft is not None:
+                self._try(branch, rows, start, draft)
+                touched.append(branch)
+            elif self._take(branch, rows, start, count):
                 touched.append(branch)
         return touched
 
@@ -436,6 +483,7 @@ class Scheduler:
         if branch.state is State.PREFILL:
             self.statistics.computed_tokens += count
             self._news = True
+            self._drafter.learn(branch.tokens, branch.computed - count, branch.computed)
         wanted = [at for at in range(start, start + count) if rows.outputs[at]]
         first = branch.first_output
         for at in wanted:
@@ -445,6 +493,22 @@ class Scheduler:
                 self._keep_row(branch.tokens[: first + 1], row)
             self._deliver(branch, position, row)
         return bool(wanted)
+
+    def _try(self, branch: Branch, rows: _Rows, start: int, draft: Draft) -> None:
+        """Book the row of a branch, and those of guesses as long as they are right."""
+        sequence = branch.sequence
+        assert sequence is not None
+        right = 0
+        for at, guess in enumerate((*draft.tokens, None), start):
+            self._take(branch, rows, at, 1)
+            if branch.state is State.DONE or branch.tokens[-1] != guess:
+                break
+            right += 1
+        self._drafter.note(draft.order, len(draft.tokens), right)
+        self.statistics.drafted_tokens += len(draft.tokens)
+        self.statistics.accepted_tokens += right
+        # If the branch has ended, its sequence is cached now, or free and empty.
+        self._context.trim(sequence, self._tree.length(sequence))
 
     def _keep_row(self, tokens: list[int], row: Row) -> None:
         self._last_rows[tuple(tokens)] = row.copy()
@@ -459,6 +523,7 @@ class Scheduler:
             branch.fail(error)
         if len(branch.tokens) > known:
             self.statistics.generated_tokens += 1
+            self._drafter.learn(branch.tokens, known, known + 1)
             if branch.state is State.PREFILL:
                 branch.state = State.DECODE
         if branch.state is State.DONE:
@@ -466,7 +531,7 @@ class Scheduler:
 
     def _recover(self, rows: _Rows, error: DecodeError) -> list[Branch]:
         """Try again after a refusal, so that it hits no more than its cause."""
-        for branch, _, _ in rows.spans:
+        for branch, *_ in rows.spans:
             assert branch.sequence is not None
             self._context.trim(branch.sequence, branch.computed)
         if error.code == _NO_ROOM and self._evict_oldest():
@@ -489,8 +554,9 @@ def _rows_of(branches: Iterable[Branch]) -> _Rows:
     return rows
 
 
-def _again(spans: Iterable[tuple[Branch, int, int]]) -> _Rows:
+def _again(spans: Iterable[tuple[Branch, int, int, Draft | None]]) -> _Rows:
     rows = _Rows()
-    for branch, _, count in spans:
-        rows.add(branch, count)
+    for branch, _, count, draft in spans:
+        # A batch that was refused goes on without guesses.
+        rows.add(branch, count - (len(draft.tokens) if draft else 0))
     return rows
