@@ -19,6 +19,8 @@ Write a very long story, of at least three thousand words, about {words}. \
 Begin at once."""
 APPENDED = "\n\nIs the story coherent so far? Answer Yes or No:"
 """The judge's question, put behind the text that it judges."""
+OPENING = "Once upon a time, in the first of many long chapters,"
+"""How every answer begins: a model that has begun a story does not end it at once."""
 MARK = "\ufffc"
 
 
@@ -57,7 +59,9 @@ class Fanout:
     chat: Chat
     user: str
     prompt: tuple[int, ...]
-    """The token ids of the rendered chat."""
+    """The token ids of the rendered chat and ``OPENING``."""
+    opening: tuple[int, ...]
+    """The token ids of ``OPENING`` alone."""
     branches: int
     tokens: int
     """New tokens of each branch."""
@@ -74,6 +78,9 @@ class Tree:
     chat: Chat
     user: str
     prompt: tuple[int, ...]
+    """The token ids of the rendered chat and ``OPENING``."""
+    opening: tuple[int, ...]
+    """The token ids of ``OPENING`` alone."""
     depth: int
     children: int
     tokens: int
@@ -151,14 +158,19 @@ class Prompts:
         return self.chat(system), ids
 
     def _story(self, system: str) -> tuple[int, ...]:
-        return self.ids(self.chat(system).prompt(STORY))
+        return self.opened(self.chat(system), STORY)
+
+    def opened(self, chat: Chat, user: str) -> tuple[int, ...]:
+        """Return the token ids of a chat whose answer has begun."""
+        return self.ids(chat.prompt(user)) + self.ids(OPENING)
 
     def fanout(
         self, *, length: int, branches: int, tokens: int, temperature: float, seed: int
     ) -> Fanout:
         """Return the job of a fan-out; see ``Fanout``."""
         chat, ids = self.long_chat(length, seed)
-        return Fanout(chat, STORY, ids, branches, tokens, temperature, seed)
+        opening = self.ids(OPENING)
+        return Fanout(chat, STORY, ids, opening, branches, tokens, temperature, seed)
 
     def tree(
         self,
@@ -177,7 +189,8 @@ class Prompts:
         return Tree(
             chat,
             user,
-            self.ids(chat.prompt(user)),
+            self.opened(chat, user),
+            self.ids(OPENING),
             depth,
             children,
             tokens,

@@ -9,7 +9,7 @@ from typing import Any
 import llama_cpp
 import numpy as np
 
-from benchmarks._jobs import APPENDED, Fanout, Job, Sample, Setup, Tree
+from benchmarks._jobs import APPENDED, OPENING, Fanout, Job, Sample, Setup, Tree
 
 TOP = 20
 """Log-probabilities that the judge asks for."""
@@ -90,7 +90,7 @@ class LlamaClass:
             prompt = [*job.prompt, *path, *self._ids(APPENDED)]
         else:
             solution = self.llama.detokenize(list(path)).decode(errors="replace")
-            user = job.judge.format(question=job.user, solution=solution)
+            user = job.judge.format(question=job.user, solution=OPENING + solution)
             prompt = self._ids(job.chat.prompt(user))
         next(self.llama.generate(prompt, temp=0.0))
         return self._likeliest()

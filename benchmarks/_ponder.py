@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from benchmarks._jobs import (
     APPENDED,
+    OPENING,
     Fanout,
     Job,
     Prompts,
@@ -98,6 +99,8 @@ class Ponder:
                 max_tokens=job.tokens,
                 sampling=Sampling(temperature=job.temperature),
                 seed=job.seed + row,
+                prefill=OPENING,
+                prefill_tokens=job.opening,
             )
 
             def on_delta(index: int, text: str, tokens: int) -> None:
@@ -147,8 +150,8 @@ class Ponder:
             max_tokens=job.tokens,
             sampling=Sampling(temperature=job.temperature),
             seed=seed,
-            prefill=node.text,
-            prefill_tokens=node.tokens or None,
+            prefill=OPENING + node.text,
+            prefill_tokens=job.opening + node.tokens,
         )
         completions = await self.model.generate(request)
         prompt = job.prompt + node.tokens
@@ -172,12 +175,12 @@ class Ponder:
         if job.judge == "append":
             ids = node.tokens + job.appended
             more: dict[str, object] = {
-                "prefill": node.text + APPENDED,
-                "prefill_tokens": ids,
+                "prefill": OPENING + node.text + APPENDED,
+                "prefill_tokens": job.opening + ids,
             }
             prompt = job.prompt + ids
         else:
-            text = job.judge.format(question=job.user, solution=node.text)
+            text = job.judge.format(question=job.user, solution=OPENING + node.text)
             more = {"messages": (system(job.chat.system), user(text))}
             prompt = self.prompts.ids(job.chat.prompt(text))
         (completion,) = await self.model.generate(request.model_copy(update=more))

@@ -132,22 +132,17 @@ class Recorder:
         values = self.values(case, contestant, measure)
         return median(values.values()) if values else None
 
-    def ratio(
-        self, case: str, measure: str, ours: str, theirs: str, *, inverse: bool = False
-    ) -> Ratio | None:
+    def ratio(self, case: str, measure: str, ours: str, theirs: str) -> Ratio | None:
         """Compare two contestants over the rounds that both have.
 
         Args:
             case: The case.
-            measure: A rate (more is better), or with ``inverse`` a time.
+            measure: What is compared.
             ours: The contestant above the line.
             theirs: The contestant below it.
-            inverse: Turn the ratio around, so that above 1 is better for ``ours``.
         """
         mine = self.values(case, ours, measure)
         other = self.values(case, theirs, measure)
-        if inverse:
-            mine, other = other, mine
         both = sorted(mine.keys() & other.keys())
         if not both:
             return None

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import xllamacpp
 
-from benchmarks._jobs import APPENDED, Fanout, Job, Sample, Setup, Tree
+from benchmarks._jobs import APPENDED, OPENING, Fanout, Job, Sample, Setup, Tree
 
 T = TypeVar("T")
 TOP = 20
@@ -59,7 +59,7 @@ class Server:
     def _tree(self, job: Tree) -> list[dict[str, Any]]:
         """Expand all nodes of a level at once; judge each child as soon as it is."""
         replies: list[dict[str, Any]] = []
-        level = [""]
+        level = [OPENING]
         for depth in range(job.depth):
 
             def expand(path: str, place: int = depth) -> list[dict[str, Any]]:

@@ -60,11 +60,6 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
 
-    @property
-    def inverse(self) -> bool:
-        """Whether less of the measure is better."""
-        return self.measure == "seconds"
-
 
 TARGETS = (
     *(
@@ -79,8 +74,8 @@ TARGETS = (
         target
         for tree in ("tree", "tree-reprompt")
         for target in (
-            Target(tree, "seconds", "llama_class", at_least=2),
-            Target(tree, "seconds", N_CMPL, at_least=3),
+            Target(tree, "rate", "llama_class", at_least=2),
+            Target(tree, "rate", N_CMPL, at_least=3),
             Target(tree, "computed_over_distinct", at_most=1.05),
             Target(tree, "computed_over_needed", at_most=1.05),
         )
@@ -280,9 +275,7 @@ def verdicts(recorder: Recorder, wanted: Sequence[Case]) -> list[dict[str, Any]]
 def _verdict(recorder: Recorder, target: Target) -> dict[str, Any]:
     ratio: Ratio | None = None
     if target.peer:
-        ratio = recorder.ratio(
-            target.case, target.measure, "ponder", target.peer, inverse=target.inverse
-        )
+        ratio = recorder.ratio(target.case, target.measure, "ponder", target.peer)
         value = ratio.of_medians if ratio else None
     else:
         value = recorder.median(target.case, "ponder", target.measure)
@@ -330,7 +323,7 @@ def unequal(recorder: Recorder, wanted: Sequence[Case]) -> list[str]:
         most = max((t for t in tokens.values() if t is not None), default=0.0)
         notes += [
             f"{case.name}: {name} wrote {t:.0f} tokens, others {most:.0f}: its texts "
-            "ended early, so compare rates, not times."
+            "ended early. Rates allow for that, times do not."
             for name, t in tokens.items()
             if t is not None and t < 0.99 * most
         ]

@@ -138,8 +138,11 @@ def _hasten(completion: Completion, share: float) -> Completion:
 async def _stream(texts: list[str], seconds: float, on_delta: OnDelta) -> None:
     words = [pieces(text) for text in texts]
     steps = max(1, *map(len, words))
+    clock = asyncio.get_running_loop().time
+    start = clock()
     for step in range(steps):
-        await asyncio.sleep(seconds / steps)
+        # To the moment, not for a while: what one sleep overruns must not add up.
+        await asyncio.sleep(max(0.0, start + seconds * (step + 1) / steps - clock()))
         for index, mine in enumerate(words):
             if step < len(mine):
                 on_delta(index, mine[step], step + 1)
