@@ -7,6 +7,7 @@ import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
@@ -65,8 +66,7 @@ class Strategy(BaseModel, ABC):
 
     async def run(self, task: Task, context: RunContext) -> Outcome:
         """Run the state machine at one place of a run."""
-        graph = self.build().compile(name=self.name)
-        state = await graph.ainvoke(
+        state = await _compiled(self).ainvoke(
             {"task": task, "candidates": []},
             context=context,
             config={"recursion_limit": self.max_steps()},
@@ -82,6 +82,12 @@ class Strategy(BaseModel, ABC):
         """Return name and changed parameters, as ``strategy`` reads them."""
         changed = self.model_dump(mode="json", exclude_defaults=True)
         return self.name + (json.dumps(changed, sort_keys=True) if changed else "")
+
+
+@lru_cache(maxsize=256)
+def _compiled(strategy: Strategy) -> Any:
+    # Compiling costs milliseconds, and a nested strategy runs once for each branch.
+    return strategy.build().compile(name=strategy.name)
 
 
 class StrategyModel(Composite):

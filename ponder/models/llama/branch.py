@@ -128,6 +128,9 @@ class Generation(Branch):
         token = self._sampler.draw(logits, constraint.allowed() if constraint else None)
         self.output_tokens += 1
         if token in self._eog:
+            if self._top is not None and not self.logprobs:
+                # Nothing was written, but who asked still learns how likely what was.
+                self.logprobs.append(self._logprob(token, logits, self._top))
             return self._finish("stop")
         self.tokens.append(token)
         if self._top is not None:

@@ -70,7 +70,7 @@ class Drafter:
         """
         for order in ORDERS:
             found = self._seen.get(tuple(tokens[-order:]))
-            if found is not None and most > 0:
+            if found is not None and len(tokens) >= order and most > 0:
                 source, at = found
                 return Draft(source[at : at + min(most, DEPTH)], order)
         return None

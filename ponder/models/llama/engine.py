@@ -95,12 +95,12 @@ class Engine:
     @property
     def cells(self) -> int:
         """Cells of the cache in use."""
-        return self._scheduler.cells
+        return self._scheduler.cache.cells
 
     @property
     def live(self) -> int:
         """Sequences held by running branches."""
-        return self._scheduler.live_sequences
+        return self._scheduler.live
 
     # -- called from any thread ----------------------------------------------------
 
@@ -283,7 +283,7 @@ class Engine:
             error = ContextOverflow(
                 len(tokens), self._longest, "Embed shorter pieces of the text."
             )
-        elif not self._scheduler.make_room(len(tokens)):
+        elif not self._scheduler.cache.make_room_for_one(len(tokens)):
             return
         else:
             try:
@@ -295,7 +295,8 @@ class Engine:
             self._news.append((ticket, [], error, True))
 
     def _embed(self, tokens: Sequence[int]) -> list[float]:
-        context, sequence = self._context, self._scheduler.borrow()
+        context, sequence = self._context, self._scheduler.cache.spare_sequence
+        assert sequence is not None
         total = np.zeros(context.n_embd, np.float64)
         context.want_embeddings(True)
         try:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ponder.errors import EngineClosed, InvalidParameter
-from ponder.messages import Completion, FinishReason, Message, OnDelta, Request, Usage
+from ponder.messages import (
+    Completion,
+    FinishReason,
+    Message,
+    OnDelta,
+    Request,
+    TokenLogprob,
+    Usage,
+)
 from ponder.models.base import Capabilities, Model
 from ponder.models.llama.bindings import Context, Weights
 from ponder.models.llama.branch import Generation, Scoring
@@ -320,12 +328,20 @@ def _completion(
         tokens=tokens,
         finish_reason="tool_calls" if calls else reason,
         usage=_usage(branch, index, seconds),
-        logprobs=(
-            None if request.logprobs is None else tuple(branch.logprobs[skipped:end])
-        ),
+        logprobs=_logprobs(request, branch, skipped, end),
         reasoning=thought,
         tool_calls=calls,
     )
+
+
+def _logprobs(
+    request: Request, branch: Generation, start: int, end: int
+) -> tuple[TokenLogprob, ...] | None:
+    if request.logprobs is None:
+        return None
+    if not branch.generated:
+        return tuple(branch.logprobs)  # of the token that ended it at once
+    return tuple(branch.logprobs[start:end])
 
 
 def _usage(branch: Generation, index: int, seconds: float) -> Usage:

@@ -184,17 +184,17 @@ def measure(context: Context) -> Profile | None:
     """
     most = min(context.n_seq_max, context.max_outputs, context.n_batch, context.n_ctx)
     counts = [rows for rows in _ROWS if rows <= most]
+    _time(context, 1)  # the first decode also reads the weights from the disk
     started = time.monotonic()
     runs: dict[int, list[float]] = {}
+    for rows in counts:
+        runs[rows] = [_time(context, rows)]
+        if time.monotonic() - started > _SECONDS / _REPEATS:
+            break
     # Round by round, so that a busy moment does not hit one row count alone.
-    for _ in range(_REPEATS):
-        for rows in counts:
-            runs.setdefault(rows, []).append(_time(context, rows))
-            if time.monotonic() - started > _SECONDS / _REPEATS and len(runs) < len(
-                counts
-            ):
-                counts = list(runs)
-                break
+    for _ in range(_REPEATS - 1):
+        for rows, times in runs.items():
+            times.append(_time(context, rows))
     context.clear()
     if any(sorted(times)[1] > _NOISY * min(times) for times in runs.values()):
         return None

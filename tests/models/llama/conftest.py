@@ -5,13 +5,18 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from ponder.errors import MissingExtra
+from ponder.models.llama.bindings import library
 from ponder.models.llama.model import LlamaModel
 
 
 @pytest.fixture(scope="session")
 def gguf() -> Path:
     """The small model that the tests of the engine run on."""
-    pytest.importorskip("llama_cpp")
+    try:
+        library()
+    except MissingExtra as error:
+        pytest.skip(str(error))
     default = Path(platformdirs.user_cache_dir("ponder")) / "models/smollm2-135m.gguf"
     path = Path(os.environ.get("PONDER_TEST_GGUF", default))
     if not path.is_file():

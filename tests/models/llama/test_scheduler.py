@@ -108,7 +108,7 @@ def run(scheduler: Scheduler, context: FakeContext, most: int = 2000) -> None:
         if scheduler.idle:
             return
         scheduler.step()
-        assert context.cells == scheduler.cells <= context.n_ctx
+        assert context.cells == scheduler.cache.cells <= context.n_ctx
     raise AssertionError("the scheduler does not come to an end")
 
 
@@ -243,7 +243,7 @@ def test_cancelling_frees_cells_at_once() -> None:
         scheduler.cancel(branch)
 
     assert scheduler.idle
-    assert context.cells == scheduler.cells == 0
+    assert context.cells == scheduler.cache.cells == 0
 
 
 def test_cancelling_the_one_that_computes_lets_the_next_take_over() -> None:
@@ -392,6 +392,43 @@ def test_rows_are_cut_by_the_profile() -> None:
     assert all(is_right(b) for b in branches)
 
 
+def test_rows_are_padded_where_more_are_faster() -> None:
+    context = FakeContext()
+    scheduler = Scheduler(context, Profile({1: 1.0, 3: 9.0, 4: 2.0}))
+    prompt = lasting(10, 5)
+    branches = [generation(prompt, max_tokens=5) for _ in range(3)]
+    for branch in branches:
+        scheduler.submit(branch)
+    run(scheduler, context)
+
+    assert set(context.calls[1:]) == {4}
+    assert all(is_right(b) for b in branches)
+
+
+def test_guesses_in_spare_rows_save_steps_and_change_nothing() -> None:
+    context = FakeContext()
+    # Two to eight rows cost the same.
+    scheduler = Scheduler(context, Profile({1: 1.0, 8: 1.01, 9: 9.0}))
+    prompt = lasting(10, 12)
+    first = generation(prompt, max_tokens=12)
+    scheduler.submit(first)
+    run(scheduler, context)
+    steps = len(context.calls)
+    second = generation(prompt, max_tokens=12)
+    scheduler.submit(second)
+    run(scheduler, context)
+
+    assert is_right(first) and is_right(second)
+    assert scheduler.statistics.accepted_tokens >= 6
+    assert len(context.calls) - steps < 6 < steps
+
+
+PROFILES = [
+    FLAT,
+    Profile({1: 1.0, 3: 1.1, 4: 9.0}),
+    Profile({1: 1.0, 6: 1.1}),
+    Profile({1: 3.0, 2: 4.0, 3: 2.0}),
+]
 PROMPTS = [[*prompt_of(n, 1), *prompt_of(m, k)] for n in (3, 9) for m in (0, 4, 12)
            for k in (2, 3)]  # fmt: skip
 
@@ -404,7 +441,7 @@ def test_random_work_leaks_nothing_and_all_of_it_ends(data: st.DataObject) -> No
         n_seq_max=data.draw(st.integers(2, 9)),
         n_batch=data.draw(st.sampled_from([8, 16, 64])),
     )
-    profile = data.draw(st.sampled_from([FLAT, Profile({1: 1.0, 3: 1.1, 4: 9.0})]))
+    profile = data.draw(st.sampled_from(PROFILES))
     scheduler = Scheduler(context, profile)
     alive: list[Branch] = []
     done: list[Branch] = []
@@ -424,14 +461,14 @@ def test_random_work_leaks_nothing_and_all_of_it_ends(data: st.DataObject) -> No
                 scheduler.cancel(victim)
             case _:
                 done += scheduler.step()
-                assert context.cells == scheduler.cells <= context.n_ctx
+                assert context.cells == scheduler.cache.cells <= context.n_ctx
     run(scheduler, context)
 
     for branch in alive:
         assert branch.state is State.DONE and branch.error is None
         assert branch.sequence is None
         assert not isinstance(branch, Generation) or is_right(branch)
-    assert scheduler.live_sequences == 0
+    assert scheduler.live == 0
     # Everything that is left is cached, and can be dropped to the last cell.
-    assert scheduler.make_room(context.n_ctx)
-    assert context.cells == scheduler.cells == 0
+    assert scheduler.cache.make_room(context.n_ctx)
+    assert context.cells == scheduler.cache.cells == 0
