@@ -129,7 +129,10 @@ class Request(Value):
 
 
 class TokenLogprob(Value):
-    """One generated token and how likely it was before any temperature."""
+    """One generated token and how likely it was before any temperature.
+
+    Where a completion ended before it began, its one entry is the token that ended it.
+    """
 
     token: str
     logprob: float
