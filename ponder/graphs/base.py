@@ -7,7 +7,7 @@ import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
@@ -64,9 +64,14 @@ class Strategy(BaseModel, ABC):
         """Return a bound on the steps of the graph; LangGraph has none of use."""
         return 25
 
+    @cached_property
+    def compiled(self) -> Any:
+        """The graph, compiled once: a nested strategy runs once for each branch."""
+        return self.build().compile(name=self.name)
+
     async def run(self, task: Task, context: RunContext) -> Outcome:
         """Run the state machine at one place of a run."""
-        state = await _compiled(self).ainvoke(
+        state = await self.compiled.ainvoke(
             {"task": task, "candidates": []},
             context=context,
             config={"recursion_limit": self.max_steps()},
@@ -82,12 +87,6 @@ class Strategy(BaseModel, ABC):
         """Return name and changed parameters, as ``strategy`` reads them."""
         changed = self.model_dump(mode="json", exclude_defaults=True)
         return self.name + (json.dumps(changed, sort_keys=True) if changed else "")
-
-
-@lru_cache(maxsize=256)
-def _compiled(strategy: Strategy) -> Any:
-    # Compiling costs milliseconds, and a nested strategy runs once for each branch.
-    return strategy.build().compile(name=strategy.name)
 
 
 class StrategyModel(Composite):

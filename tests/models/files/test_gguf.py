@@ -65,7 +65,8 @@ def test_any_bytes_give_an_error_and_no_crash(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     # The counts of such a file are random: it must not take for ever either.
-    complaint(tmp_path_factory.mktemp("gguf"), b"GGUF\x03\0\0\0" + content[:8] * 5)
+    folder = tmp_path_factory.mktemp("gguf")
+    assert complaint(folder, b"GGUF\x03\0\0\0" + content[:8] * 5)
 
 
 def test_not_gguf(tmp_path: Path) -> None:
