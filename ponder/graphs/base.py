@@ -1,22 +1,20 @@
 """The contract of a strategy, and the registry that finds strategies by name."""
 
-import importlib
 import inspect
 import json
 import math
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ponder.context import Composite, RunContext
-from ponder.errors import InvalidParameter, OutOfBudget, UnknownName
+from ponder.errors import InvalidParameter, OutOfBudget
 from ponder.messages import Completion, Message, Request
 from ponder.models.base import Capabilities, Model
+from ponder.registry import Registry
 from ponder.result import Candidate, Outcome, StopReason, Task
 
 
@@ -136,13 +134,10 @@ def _task(messages: Sequence[Message], prefill: str) -> Task:
     return Task(question=last.content, history=tuple(history), prefill=prefill)
 
 
-_REGISTRY: dict[str, type[Strategy]] = {}
+_REGISTRY: Registry[Strategy] = Registry("strategy", __name__.rpartition(".")[0])
 
-
-def register(strategy: type[Strategy]) -> type[Strategy]:
-    """Make a strategy known by its name (class decorator)."""
-    _REGISTRY[strategy.name] = strategy
-    return strategy
+register = _REGISTRY.register
+"""Class decorator: make a strategy known by its name."""
 
 
 def strategies() -> dict[str, type[Strategy]]:
@@ -151,13 +146,7 @@ def strategies() -> dict[str, type[Strategy]]:
     Modules of ``ponder.graphs`` register themselves on import; other packages ship
     strategies through the entry-point group ``ponder.strategies``.
     """
-    package = importlib.import_module(__name__.rpartition(".")[0])
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
-    for point in entry_points(group="ponder.strategies"):
-        if point.name not in _REGISTRY:
-            register(point.load())
-    return dict(sorted(_REGISTRY.items()))
+    return _REGISTRY.classes()
 
 
 def strategy(spec: str, parameters: dict[str, Any] | None = None) -> Strategy:
@@ -172,28 +161,11 @@ def strategy(spec: str, parameters: dict[str, Any] | None = None) -> Strategy:
         InvalidParameter: A parameter is unknown or outside its range.
     """
     name, brace, rest = spec.partition("{")
-    known = strategies()
-    if name not in known:
-        raise UnknownName("strategy", name, known)
     try:
         given = json.loads(brace + rest) if brace else {}
     except ValueError as error:
         raise InvalidParameter(f"The parameters in '{spec}' are no JSON.") from error
-    try:
-        return known[name](**(given | (parameters or {})))
-    except ValidationError as error:
-        raise InvalidParameter(_explain(known[name], error)) from error
-
-
-def _explain(kind: type[Strategy], error: ValidationError) -> str:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return str(UnknownName(f"parameter of {kind.name}", field, kind.model_fields))
-    return (
-        f"Parameter {field}={first['input']!r} of strategy '{kind.name}': "
-        f"{first['msg'][0].lower()}{first['msg'][1:]}."
-    )
+    return _REGISTRY.make(name, given | (parameters or {}))
 
 
 def describe(kind: type[Strategy]) -> dict[str, Any]:

@@ -1,0 +1,205 @@
+"""The port of a benchmark: problems in, grades out. No model is known here.
+
+A benchmark is a frozen pydantic model whose fields are its settings, registered by
+name; adding one touches its own file in ``ponder/evals/tasks`` and its test only.
+"""
+
+import hashlib
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ponder.errors import InvalidInput, InvalidParameter
+from ponder.messages import Value
+from ponder.registry import Registry
+
+Split = Literal["tune", "test", "sealed"]
+"""``tune`` for choosing prompts and temperatures, ``test`` for reporting, ``sealed``
+for the very end: its reads are counted."""
+
+SPLITS: dict[Split, range] = {
+    "tune": range(20),
+    "test": range(20, 70),
+    "sealed": range(70, 100),
+}
+"""Percent of the problems of a file in each split."""
+
+
+class Problem(Value):
+    """One problem, with what its grader needs."""
+
+    id: str
+    question: str
+    """The whole text that a model is asked, the format of the answer included."""
+    reference: str
+    """A right answer in that format; of generated problems, proved by a solver."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """JSON data for the grader."""
+
+
+class Grade(Value):
+    """What a grader says of a reply."""
+
+    correct: bool | None
+    """``None`` if no answer could be read from the reply: it is not a wrong answer."""
+    answer: str | None = None
+    """The answer that was read."""
+    reasons: tuple[str, ...] = ()
+    """What is wrong, one line for each broken constraint."""
+    score: float | None = Field(default=None, ge=0, le=1)
+    """Partial credit where the benchmark defines one (F1, share of right steps)."""
+
+
+UNREADABLE = Grade(correct=None, reasons=("No answer could be read.",))
+
+
+class Benchmark(BaseModel, ABC):
+    """A family of problems with a checker."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    """Where the benchmark is published, or where its idea comes from."""
+
+    @abstractmethod
+    def problems(
+        self, *, seed: int = 0, limit: int | None = None, split: Split = "test"
+    ) -> list[Problem]:
+        """Return problems, the same ones for the same arguments.
+
+        Args:
+            seed: Decides which problems, and their order.
+            limit: At most so many; ``None`` is all that there are, or the default
+                number of a generator.
+            split: Problems of different splits never coincide.
+
+        Raises:
+            InvalidInput: A file is missing, damaged or of another layout.
+            InvalidParameter: No problem can be made with these settings.
+        """
+
+    @abstractmethod
+    def grade(self, problem: Problem, text: str) -> Grade:
+        """Grade a reply; the answer is read from the whole text.
+
+        May take seconds (programs are run); callers call it from a thread.
+        """
+
+
+class Generated(Benchmark):
+    """A benchmark whose problems are made from a seed."""
+
+    default_limit: ClassVar[int] = 50
+
+    @abstractmethod
+    def make(self, rng: random.Random, id: str) -> Problem:
+        """Return one problem, proved to have a solution.
+
+        Raises:
+            InvalidParameter: The settings admit none.
+        """
+
+    def problems(
+        self, *, seed: int = 0, limit: int | None = None, split: Split = "test"
+    ) -> list[Problem]:
+        """Make problems; each depends on settings, seed, split and its number only."""
+        _check_limit(limit)
+        count = self.default_limit if limit is None else limit
+        return [self._nth(seed, split, i) for i in range(count)]
+
+    def _nth(self, seed: int, split: Split, index: int) -> Problem:
+        place = f"{self.name}:{self.model_dump_json()}:{split}:{seed}:{index}"
+        digest = hashlib.blake2b(place.encode(), digest_size=8).digest()
+        rng = random.Random(int.from_bytes(digest))
+        return self.make(rng, f"{self.name}-{split}-{seed}-{index}")
+
+
+class Listed(Benchmark):
+    """A benchmark whose problems exist already, in a file for example."""
+
+    @abstractmethod
+    def every(self) -> Sequence[Problem]:
+        """Return all problems, whatever the split."""
+
+    def problems(
+        self, *, seed: int = 0, limit: int | None = None, split: Split = "test"
+    ) -> list[Problem]:
+        """Return the problems of a split in an order that the seed decides."""
+        _check_limit(limit)
+        found = list(self.every())
+        _check_ids(self.name, found)
+        chosen = [p for p in found if _percentile(p.id) in SPLITS[split]]
+        random.Random(f"{self.name}:{seed}").shuffle(chosen)
+        return chosen[:limit]
+
+
+def _percentile(id: str) -> int:
+    digest = hashlib.blake2b(id.encode(), digest_size=4).digest()
+    return int.from_bytes(digest) % 100
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise InvalidParameter(f"The limit is {limit}: ask for 1 problem or more.")
+
+
+def _check_ids(name: str, problems: Sequence[Problem]) -> None:
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise InvalidInput(
+                f"Benchmark '{name}' has two problems with the id '{problem.id}'. "
+                "Make the ids of its file unique."
+            )
+        seen.add(problem.id)
+
+
+_REGISTRY: Registry[Benchmark] = Registry("benchmark", "ponder.evals.tasks")
+
+register = _REGISTRY.register
+"""Class decorator: make a benchmark known by its name."""
+
+
+def benchmarks() -> dict[str, type[Benchmark]]:
+    """Return all known benchmarks, by name.
+
+    Modules of ``ponder.evals.tasks`` register themselves; other packages ship more
+    through the entry-point group ``ponder.benchmarks``.
+    """
+    return _REGISTRY.classes()
+
+
+def benchmark(spec: str) -> tuple[Benchmark, int | None]:
+    """Return a benchmark from text such as ``calendar:seed=7,people=3``.
+
+    Args:
+        spec: A name, with settings after a colon; ``seed`` is not a setting of the
+            benchmark but says which problems.
+
+    Returns:
+        The benchmark, and the seed if one was given.
+
+    Raises:
+        UnknownName: There is no such benchmark.
+        InvalidParameter: A setting is unknown, outside its range, or no ``key=value``.
+    """
+    name, _, rest = spec.partition(":")
+    settings: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InvalidParameter(
+                f"'{part}' in '{spec}' is no setting: write {name}:key=value,key=value."
+            )
+        settings[key.strip()] = value.strip()
+    seed = settings.pop("seed", None)
+    if seed is not None and not seed.lstrip("-").isdigit():
+        raise InvalidParameter(f"seed={seed} in '{spec}' is no whole number.")
+    made = _REGISTRY.make(name.strip(), settings)
+    return made, None if seed is None else int(seed)

@@ -1,0 +1,68 @@
+"""What a study keeps of each problem: plain values, from which every report is made."""
+
+from pydantic import Field
+
+from ponder.evals.benchmark import Grade
+from ponder.messages import Usage, Value
+
+
+class Attempt(Value):
+    """One candidate of a run, graded by the benchmark (the truth)."""
+
+    answer: str | None
+    correct: bool | None
+    """``None`` if no answer could be read from it."""
+    score: float | None = None
+    """What the run's verifier said, 0 to 1; ``None`` if it said nothing."""
+    passed: bool | None = None
+    """Whether the run's verifier accepted it."""
+    output_tokens: int = 0
+    truncated: bool = False
+    failed: bool = False
+    """The model failed; there is no text."""
+
+
+class Record(Value):
+    """One problem answered once."""
+
+    problem: str
+    """Id of the problem: the cluster of all that was measured on it."""
+    epoch: int = 0
+    """Which repetition."""
+    grade: Grade
+    """Of the selected answer."""
+    attempts: tuple[Attempt, ...] = ()
+    """In the order of the run's candidates."""
+    usage: Usage = Usage()
+    """Of the whole run; ``seconds`` is its wall time, other runs being in flight."""
+    roles: dict[str, Usage] = Field(default_factory=dict)
+    """``usage`` divided by role: generator, verifier, planner ..."""
+    critical_tokens: int = 0
+    """Output tokens on the longest chain of calls that had to wait for each other."""
+    confidence: float | None = None
+    stop_reason: str = "finished"
+    substitutes: tuple[str, ...] = ()
+    run_id: str = ""
+    error: str | None = None
+    """Why the run failed; then the grade is unreadable."""
+
+
+class Cell(Value):
+    """One strategy on one benchmark under one budget."""
+
+    task: str
+    """Spec of the benchmark, such as ``calendar:people=3``."""
+    strategy: str
+    """Spec of the strategy, such as ``best_of_n{"n": 8}``."""
+    verifier: str | None = None
+    """``judge``, ``exact``, ``random`` or ``None``."""
+    model: str
+    budget_tokens: int | None = None
+    """Limit of each run; ``None`` is no limit."""
+    seed: int = 0
+    records: tuple[Record, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Strategy and verifier, as a reader knows them."""
+        return self.strategy + (f" + {self.verifier}" if self.verifier else "")
