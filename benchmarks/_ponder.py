@@ -69,7 +69,6 @@ class Ponder:
     def __init__(self, setup: Setup) -> None:
         """Load the model, and measure the throughput profile if there is none."""
         self.loop = asyncio.Runner()
-        self.prompts = Prompts(setup.path)
         self.model = LlamaModel(
             setup.path,
             n_ctx=setup.n_ctx,
@@ -77,6 +76,9 @@ class Ponder:
             n_threads=setup.threads,
             profile=setup.options.get("profile", True),
         ).open()
+        # After the engine, which has a say in how OpenMP's threads wait: whoever loads
+        # the library first decides that for the process.
+        self.prompts = Prompts(setup.path)
 
     def run(self, job: Job) -> Sample:
         """Do a job."""

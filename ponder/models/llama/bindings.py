@@ -61,7 +61,7 @@ def _calm_openmp() -> None:
     # work that takes the cores from the thread they wait for, and a decode ten times
     # as long; a short spin costs nothing on a quiet one. Read when libgomp loads.
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "4000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def _catch_log(level: int, text: bytes, _: Any) -> None:

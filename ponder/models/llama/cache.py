@@ -18,8 +18,9 @@ KEPT_LOGITS = 64
 """Prompts whose last logits are kept."""
 PATIENCE = (256, 1024, 4096)
 """Rows for which an unused sequence is kept: least, at first, and most."""
-_SHARED_PATIENCE = 8192
-"""Rows for which an unused prefix is kept that was shared before."""
+_SHARED_PATIENCE = 4096
+"""Rows for which an unused prefix is kept that was shared before: about as many as make
+keeping it as dear as computing it again, so it never costs twice what it must."""
 _SHRINK = 0.98
 _GHOSTS = 64
 """Dropped sequences whose tokens are remembered."""
