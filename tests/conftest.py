@@ -1,5 +1,6 @@
 """Tests never reach beyond this machine, and never touch the user's own files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import settings
 
 # The first example of a test may import a heavy package: that is no slow test.
-settings.register_profile("ponder", deadline=None)
-settings.load_profile("ponder")
+# Examples are the same in every run; HYPOTHESIS_PROFILE=explore looks for new ones.
+settings.register_profile("ponder", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ponder"))
 
 
 @pytest.fixture(autouse=True)

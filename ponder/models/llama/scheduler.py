@@ -343,7 +343,8 @@ class Scheduler:
         if len(branch.tokens) > known:
             self._statistics.generated_tokens += 1
             self._drafter.learn(branch.tokens, known, known + 1)
-            if branch.state is State.PREFILL:
+            # With kept logits it draws a token before its prompt is computed again.
+            if branch.state is State.PREFILL and branch.computed >= known:
                 branch.state = State.DECODE
         if branch.state is State.DONE:
             self._retire(branch)

@@ -423,6 +423,19 @@ def test_guesses_in_spare_rows_save_steps_and_change_nothing() -> None:
     assert len(context.calls) - steps < 6 < steps
 
 
+def test_a_prompt_whose_logits_were_kept_and_cells_dropped_is_computed_again() -> None:
+    context = FakeContext(n_ctx=40, n_seq_max=2, n_batch=8)
+    scheduler = Scheduler(context, Profile({1: 1.0, 6: 1.1}))
+    short, long = [6, 6, 9], [6, 6, 9, 10, 3, 2, 4]
+    work = [(short, 1), (long, 2), (short, 1), (short, 2), (long, 3)]
+    branches = [generation(prompt, tokens) for prompt, tokens in work]
+    for branch in branches:
+        scheduler.submit(branch)
+    run(scheduler, context)
+
+    assert all(is_right(b) for b in branches)
+
+
 PROFILES = [
     FLAT,
     Profile({1: 1.0, 3: 1.1, 4: 9.0}),
