@@ -1,11 +1,52 @@
-"""Run branches side by side so that one failure never loses its siblings."""
+"""Run branches side by side so that one failure never loses its siblings.
+
+Beside that it keeps count of the longest chain of things that had to wait for each
+other, such as the output tokens of a run: branches start from where their parent is,
+and a parent that has waited for branches goes on from where the longest one ended.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Chain:
+    """What has been done one after the other up to here."""
+
+    length: int = 0
+
+
+_chain: ContextVar[Chain] = ContextVar("chain")
+
+
+def chain() -> Chain:
+    """Return the chain of this place; one that nobody reads if none was begun."""
+    return _chain.get(Chain())
+
+
+@contextmanager
+def chain_from(length: int) -> Iterator[Chain]:
+    """Begin a chain; tasks started inside share it unless they are branches."""
+    begun = Chain(length)
+    token = _chain.set(begun)
+    try:
+        yield begun
+    finally:
+        _chain.reset(token)
+
+
+async def _measured(branch: Awaitable[T], start: int) -> tuple[T | Exception, int]:
+    with chain_from(start) as own:
+        try:
+            return await branch, own.length
+        except Exception as error:
+            return error, own.length
 
 
 @asynccontextmanager
@@ -24,14 +65,15 @@ async def in_order(
     Yields:
         An iterator over results; a failed branch gives its exception as a value.
     """
-    tasks = [asyncio.ensure_future(branch) for branch in branches]
+    here = chain()
+    start = here.length
+    tasks = [asyncio.ensure_future(_measured(branch, start)) for branch in branches]
 
     async def outcomes() -> AsyncIterator[T | Exception]:
         for task in tasks:
-            try:
-                yield await task
-            except Exception as error:
-                yield error
+            outcome, length = await task
+            here.length = max(here.length, length)
+            yield outcome
 
     try:
         yield outcomes()
@@ -39,10 +81,6 @@ async def in_order(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks) if tasks else None
-        for task in tasks:
-            # Read it, or asyncio warns of an exception that nobody looked at.
-            if not task.cancelled():
-                task.exception()
 
 
 async def settle(branches: Sequence[Awaitable[T]]) -> list[T | Exception]:

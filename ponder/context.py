@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from ponder.budget import Ledger, Reservation
+from ponder.concurrency import chain
 from ponder.errors import (
     ControlFlow,
     InvalidParameter,
@@ -109,6 +110,12 @@ class Shared:
     warnings: list[str] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
     failures: list[PonderError] = field(default_factory=list)
+    roles: dict[str, Usage] = field(default_factory=dict)
+
+    def spend(self, role: str, usage: Usage) -> None:
+        """Note who spent what; the ledger keeps the sum, and the time."""
+        usage = usage.model_copy(update={"seconds": 0.0})
+        self.roles[role] = self.roles.get(role, Usage()) + usage
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,8 @@ class RunContext:
     path: Path = ()
     wrapping_up: bool = False
     """Calls made from here may use the share kept back for the end."""
+    role: str = "generator"
+    """On whose account calls made from here are."""
 
     @property
     def id(self) -> str:
@@ -140,6 +149,10 @@ class RunContext:
     def wrap_up(self) -> "RunContext":
         """Return this context with access to the share kept back for the end."""
         return replace(self, wrapping_up=True)
+
+    def acting(self, role: str) -> "RunContext":
+        """Return this context with its calls on the account of another role."""
+        return replace(self, role=role)
 
     @contextmanager
     def branches(
@@ -312,12 +325,14 @@ class RunContext:
 
     def _served(self, entry: Entry, model: Model) -> list[Completion]:
         self.ledger.charge(entry.usage)
+        self.shared.spend(self.role, entry.usage)
         if entry.kind == "refusal":
             raise self._refuse(OutOfBudget(entry.body["dimension"]))
         self.shared.emit(CallStarted(path=self.id, model=model.name))
         if entry.kind == "failure":
             raise self._failed(ModelError(entry.body["error"]))
         completions = [Completion.model_validate(c) for c in entry.body["completions"]]
+        _lengthen_chain(completions)
         self.shared.emit(CallFinished(path=self.id, usage=entry.usage, replayed=True))
         return completions
 
@@ -338,6 +353,7 @@ class RunContext:
         reservation.settle(usage)
         body = {"completions": [_stored(c) for c in completions], "model": model.name}
         self._record(key, "reply", body, usage)
+        _lengthen_chain(completions)
         self.shared.emit(CallFinished(path=self.id, usage=usage))
         return completions
 
@@ -373,13 +389,14 @@ class RunContext:
             if isinstance(stop, asyncio.CancelledError):
                 # Under a place of its own: a resumed run asks again.
                 lost = self.at(f"lost@{self.ledger.elapsed:.6f}")
-                lost._record(key, "lost", {}, usage)
+                lost._record(key, "lost", {"role": self.role}, usage)
                 raise
             self._record(key, "refusal", {"dimension": "seconds"}, usage)
             raise self._refuse(OutOfBudget("seconds")) from None
         except ModelError as error:
             reservation.settle(Usage(calls=1))
-            self._record(key, "failure", {"error": str(error)}, Usage(calls=1))
+            body = {"error": str(error), "role": self.role}
+            self._record(key, "failure", body, Usage(calls=1))
             raise self._failed(error) from error
         except BaseException:
             reservation.refund()
@@ -396,6 +413,8 @@ class RunContext:
     def _record(
         self, key: str, kind: Kind, body: dict[str, Any], usage: Usage | None = None
     ) -> None:
+        if usage is not None:
+            self.shared.spend(self.role, usage)
         self.shared.log.record(
             Entry(
                 path=self.id,
@@ -422,6 +441,10 @@ class RunContext:
 def _leave_room(seconds: float | None) -> float | None:
     """Return a little less time, so that a model can hand over what it has."""
     return None if seconds is None else max(0.0, seconds - min(1.0, 0.1 * seconds))
+
+
+def _lengthen_chain(completions: Sequence[Completion]) -> None:
+    chain().length += max((c.usage.output_tokens for c in completions), default=0)
 
 
 def _total(completions: Sequence[Completion]) -> Usage:

@@ -136,9 +136,14 @@ class RunLog:
         return _sum(self._entries.values())
 
     @property
-    def lost(self) -> Usage:
-        """The part of ``spent`` that went to calls without a reply."""
-        return _sum(e for e in self._entries.values() if e.kind in ("lost", "failure"))
+    def lost(self) -> dict[str, Usage]:
+        """The part of ``spent`` that went to calls without a reply, by role."""
+        lost: dict[str, Usage] = {}
+        for entry in self._entries.values():
+            if entry.kind in ("lost", "failure"):
+                role = str(entry.body.get("role", "generator"))
+                lost[role] = lost.get(role, Usage()) + entry.usage
+        return {r: u.model_copy(update={"seconds": 0.0}) for r, u in lost.items()}
 
     def find(self, path: str, key: str) -> Entry | None:
         """Return the entry at this place if its content is the same."""

@@ -105,6 +105,10 @@ class Result(Value):
     candidates: tuple[Candidate, ...] = ()
     stop_reason: StopReason
     usage: Usage
+    roles: dict[str, Usage] = Field(default_factory=dict)
+    """``usage`` divided by who spent it: generator, verifier ..."""
+    critical_tokens: int = 0
+    """Output tokens on the longest chain of calls that waited for each other."""
     substitutes: tuple[Substitute, ...] = ()
     verdict: Verdict | None = None
     """Of the answer, where the run had a verifier."""

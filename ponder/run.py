@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from ponder.agents.verifier import Check
 from ponder.budget import Budget, Ledger
+from ponder.concurrency import chain_from
 from ponder.context import RunContext, Shared, Verifier
 from ponder.errors import InvalidInput, JournalError, OutOfBudget
 from ponder.events import (
@@ -267,6 +268,8 @@ async def _run(
         new_budget=new_budget,
     )
     ledger = _ledger(plan, log, stored)
+    if stored is None:
+        shared.roles.update(log.lost)
     context = RunContext(
         model=plan.model,
         ledger=ledger,
@@ -287,8 +290,10 @@ async def _run(
     for warning in (*journal.warnings, *log.warnings):
         context.warn(warning)
     try:
-        outcome = await _outcome(plan, context)
+        with chain_from(0) as critical:
+            outcome = await _outcome(plan, context)
         result = _result(plan, context, outcome, stored)
+        result = result.model_copy(update={"critical_tokens": critical.length})
     except asyncio.CancelledError:
         _note(journal, log, RunStatus.CANCELLED, None, emit)
         emit(RunCancelled(run_id=plan.record.run_id))
@@ -329,7 +334,8 @@ def _ledger(plan: Plan, log: RunLog, stored: Result | None) -> Ledger:
         # No clock in a replay: what time decided is in the journal as a refusal.
         return Ledger(plan.budget, clock=lambda: 0.0)
     ledger = Ledger(plan.budget, spent_seconds=log.elapsed)
-    ledger.charge(log.lost)
+    for usage in log.lost.values():
+        ledger.charge(usage)
     return ledger
 
 
@@ -348,6 +354,7 @@ def _result(
         candidates=outcome.candidates,
         stop_reason=outcome.stop_reason,
         usage=usage,
+        roles=stored.roles if stored is not None else context.shared.roles,
         substitutes=tuple(context.shared.substitutes.values()),
         verdict=outcome.verdict,
         warnings=tuple(context.shared.warnings),

@@ -261,3 +261,30 @@ async def test_two_calls_at_one_place_are_refused(journal: Journal) -> None:
             model=ScriptedModel(["a", "b"]),
             journal=journal,
         )
+
+
+async def test_the_result_divides_usage_by_role_and_knows_the_longest_chain(
+    journal: Journal,
+) -> None:
+    # Two samples side by side, then two judges side by side, of five votes in a row.
+    model = ScriptedModel(
+        ["so \\boxed{1}", "and therefore also \\boxed{1}"],
+        rules=[("proposed solution", "Yes")],
+    )
+    result = await ponder.asolve(
+        QUESTION,
+        strategy='best_of_n{"n": 2}',
+        model=model,
+        verifier="judge",
+        journal=journal,
+    )
+
+    assert {role: usage.calls for role, usage in result.roles.items()} == {
+        "generator": 2,
+        "verifier": 10,
+    }
+    total = sum(usage.total_tokens for usage in result.roles.values())
+    assert total == result.usage.total_tokens
+    assert result.critical_tokens == 4 + 5
+    replayed = await ponder.areplay(result.run_id, journal=journal)
+    assert replayed == result

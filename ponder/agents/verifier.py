@@ -113,6 +113,7 @@ class Judge:
         self, task: Task, candidate: Candidate, context: RunContext
     ) -> Verdict:
         """Judge one candidate; ``score`` is ``None`` if the reply is neither."""
+        context = context.acting("verifier")
         model = self.model or plain_model(context.model)
         text = self.prompt.format(question=task.question, solution=candidate.text)
         request = Request(messages=(user(text),), max_tokens=1, logprobs=20)

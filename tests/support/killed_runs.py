@@ -67,7 +67,7 @@ def lines(path: Path) -> list[str]:
 
 def essence(journal: Journal, run_id: str) -> dict[str, object]:
     result = dict(journal.run(run_id).result or {})
-    for volatile in ("run_id", "usage"):
+    for volatile in ("run_id", "usage", "roles"):
         result.pop(volatile, None)
     return result
 
