@@ -12,6 +12,7 @@ from ponder.cli.ask import ask
 from ponder.cli.chat import chat
 from ponder.cli.console import is_terminal
 from ponder.cli.errors import EXIT_CODES_HELP
+from ponder.cli.evaluate import evaluate
 from ponder.cli.runs import runs, show
 from ponder.cli.strategies import strategies
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (ask, resume, replay, fork, runs, show, strategies, chat):
     app.command(epilog=EXIT_CODES_HELP if command is ask else None)(command)
+app.command(name="eval")(evaluate)
 app.add_typer(models.app, name="models")
 
 

@@ -28,6 +28,10 @@ SPLITS: dict[Split, range] = {
 """Percent of the problems of a file in each split."""
 
 
+TRIES = 500
+"""Draws for one problem until its question belongs to the split."""
+
+
 class Problem(Value):
     """One problem, with what its grader needs."""
 
@@ -114,10 +118,20 @@ class Generated(Benchmark):
         return [self._nth(seed, split, i) for i in range(count)]
 
     def _nth(self, seed: int, split: Split, index: int) -> Problem:
+        """Draw until the text of the question belongs to the split.
+
+        With other seeds alone, two splits of a small family would coincide by chance.
+        """
         place = f"{self.name}:{self.model_dump_json()}:{split}:{seed}:{index}"
-        digest = hashlib.blake2b(place.encode(), digest_size=8).digest()
-        rng = random.Random(int.from_bytes(digest))
-        return self.make(rng, f"{self.name}-{split}-{seed}-{index}")
+        for attempt in range(TRIES):
+            rng = random.Random(f"{place}:{attempt}")
+            found = self.make(rng, f"{self.name}-{split}-{seed}-{index}")
+            if _percentile(found.question) in SPLITS[split]:
+                return found
+        raise InvalidParameter(
+            f"None of {TRIES} problems made with the settings {self!r} belongs to the "
+            f"split '{split}': choose settings that allow more different problems."
+        )
 
 
 class Listed(Benchmark):
@@ -139,8 +153,8 @@ class Listed(Benchmark):
         return chosen[:limit]
 
 
-def _percentile(id: str) -> int:
-    digest = hashlib.blake2b(id.encode(), digest_size=4).digest()
+def _percentile(text: str) -> int:
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
     return int.from_bytes(digest) % 100
 
 

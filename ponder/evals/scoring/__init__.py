@@ -1,0 +1,1 @@
+"""Ways to tell whether an answer is right, shared by benchmarks."""

@@ -1,0 +1,353 @@
+"""Running a study: every cell over one engine, resumed without paying again.
+
+A cell that is finished has a log in the folder, and is not run again. What an
+interrupted cell had been told by the model is in the bank, so running it again costs
+only what was still missing.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ponder.errors import InvalidInput, MissingExtra, PonderError
+from ponder.evals.benchmark import UNREADABLE
+from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
+from ponder.evals.record import Cell, Record
+from ponder.graphs.base import strategy
+from ponder.journal import Journal
+from ponder.models.bank import Banked
+from ponder.models.base import Model
+from ponder.plan import open_model
+from ponder.settings import Settings, load_settings
+
+LOGS, BANK, JOURNAL = "logs", "bank.sqlite", "journal.sqlite"
+_SIDE_BY_SIDE = 2
+"""Cells that run together, so that the end of one does not leave the engine idle."""
+_SPARE = 1.1
+"""How much more than the dearest strategy the baseline may spend to match it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study has come."""
+
+    total: int
+    """Problems over all cells."""
+    done: int
+    what: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def _quiet(progress: Progress) -> None:
+    """Tell nobody."""
+
+
+class Study:
+    """One plan, run into one folder."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        folder: Path,
+        *,
+        model: Model | None = None,
+        settings: Settings | None = None,
+        on_progress: OnProgress = _quiet,
+    ) -> None:
+        """Prepare a study.
+
+        Args:
+            plan: What to measure.
+            folder: Where logs, replies and runs are kept.
+            model: The model, opened already; by default the one that the plan names.
+            settings: By default from the environment and the config file.
+            on_progress: Told of every problem that is done.
+        """
+        self.plan, self.folder = plan, folder
+        self._settings = settings or load_settings()
+        self._model = model
+        self._on_progress = on_progress
+        self._total = self._done = 0
+
+    async def run(self) -> list[Cell]:
+        """Run what is not finished yet.
+
+        Returns:
+            All cells with their records, baselines included.
+
+        Raises:
+            InvalidInput: The folder holds a log that cannot be read.
+            ModelError: The model cannot be opened.
+        """
+        done = await self._run(cells(self.plan))
+        return [*done, *await self._run(self._matching(done))]
+
+    async def swept(self) -> tuple[StudyPlan, list[str]]:
+        """Choose temperature and prompt first, where the plan asks for that.
+
+        Returns:
+            The plan with the choice among its defaults, and what to tell the reader.
+        """
+        if self.plan.sweep is None:
+            return self.plan, []
+        best, compared = await self.sweep(self.plan.sweep)
+        plan = self.plan.model_copy(
+            update={"defaults": {**self.plan.defaults, **best}, "sweep": None}
+        )
+        return plan, _sweep_notes(best, compared)
+
+    async def sweep(self, sweep: Sweep) -> tuple[dict[str, Any], list[Cell]]:
+        """Choose temperature and prompt on the split for that.
+
+        Returns:
+            The parameters with the highest mean accuracy over the benchmarks, and
+            all cells that were compared.
+        """
+        choices = [
+            {"temperature": t, "instructions": text}
+            for t in sweep.temperatures
+            for text in sweep.instructions
+        ]
+        asked: list[Cell] = []
+        specs: list[str] = []
+        for choice in choices:
+            made = strategy("chain_of_thought", choice)
+            specs.append(with_defaults(made, self.plan.defaults).spec())
+        for task in sweep.tasks or self.plan.tasks:
+            asked += [
+                Cell(task=task, strategy=s, model=self.plan.model, seed=self.plan.seed)
+                for s in specs
+            ]
+        plan = self.plan.model_copy(
+            update={"limit": sweep.limit, "split": "tune", "epochs": 1}
+        )
+        inner = Study(
+            plan,
+            self.folder / "sweep",
+            model=self._model,
+            settings=self._settings,
+            on_progress=self._on_progress,
+        )
+        done = await inner._run(asked)
+        means = [_mean_accuracy([c for c in done if c.strategy == s]) for s in specs]
+        return choices[means.index(max(means))], done
+
+    def _matching(self, done: Sequence[Cell]) -> list[Cell]:
+        """Return cells of the baseline that spend what the dearest strategy spent."""
+        wanted: list[Cell] = []
+        for task in self.plan.tasks:
+            here = [c for c in done if c.task == task]
+            most = max((_mean_tokens(c) for c in here), default=0.0)
+            bank = max((_mean_tokens(c) for c in here if _is_baseline(c)), default=0.0)
+            if most > bank:
+                budget = int(most * _SPARE)
+                spec = with_defaults(
+                    strategy(baseline(self.plan, budget)), self.plan.defaults
+                ).spec()
+                wanted.append(
+                    here[0].model_copy(
+                        update={
+                            "strategy": spec,
+                            "verifier": None,
+                            "budget_tokens": budget,
+                            "records": (),
+                        }
+                    )
+                )
+        return wanted
+
+    async def _run(self, asked: Sequence[Cell]) -> list[Cell]:
+        logs = self._finished()
+        missing = [c for c in asked if _key(c) not in logs]
+        self._total += len(asked) * self.plan.limit * self.plan.epochs
+        self._done += (len(asked) - len(missing)) * self.plan.limit * self.plan.epochs
+        self._tell("finished before" if len(missing) < len(asked) else "starting")
+        if missing:
+            await self._evaluate(missing)
+            logs = self._finished(failed_too=True)
+        return [c.model_copy(update={"records": logs[_key(c)]}) for c in asked]
+
+    def _tell(self, what: str) -> None:
+        self._on_progress(Progress(self._total, self._done, what))
+
+    async def _evaluate(self, missing: Sequence[Cell]) -> None:
+        harness = _harness()
+        from inspect_ai import eval_async
+        from inspect_ai.util import display_type
+
+        # Progress is ours to show; inspect fixes its display when it is first asked.
+        os.environ.setdefault("INSPECT_DISPLAY", "none")
+        display_type()
+
+        journal = Journal(self.folder / JOURNAL)
+        bank = Banked(
+            self._model or open_model(self.plan.model, self._settings),
+            self.folder / BANK,
+        )
+
+        def on_done() -> None:
+            self._done += 1
+            self._tell(f"{bank.served} replies reused")
+
+        bench = harness.Workbench(
+            models={self.plan.model: bank},
+            journal=journal,
+            settings=self._settings,
+            in_flight=asyncio.Semaphore(self.plan.in_flight),
+            on_done=on_done,
+        )
+        token = harness.WORKBENCH.set(bench)
+        try:
+            await eval_async(
+                [self._task(cell) for cell in missing],
+                model=None,
+                log_dir=str(self.folder / LOGS),
+                epochs=self.plan.epochs,
+                fail_on_error=False,
+                max_samples=self.plan.in_flight,
+                max_tasks=_SIDE_BY_SIDE,
+                log_level="error",
+                log_realtime=False,
+                score_display=False,
+            )
+        finally:
+            harness.WORKBENCH.reset(token)
+            journal.close()
+            await bank.aclose()
+
+    def _task(self, cell: Cell) -> Any:
+        harness = _harness()
+        plan = self.plan
+        made = harness.benchmark_task(cell.task, plan.limit, plan.seed, plan.split)
+        made.solver = harness.ponder_solver(
+            strategy=cell.strategy,
+            model=cell.model,
+            verifier=cell.verifier,
+            budget_tokens=cell.budget_tokens,
+            seed=cell.seed,
+        )
+        made.metadata = {"ponder": self._identity(cell)}
+        return made
+
+    def _identity(self, cell: Cell) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "record_version": _harness().RECORD_VERSION,
+            "cell": cell.model_dump(mode="json", exclude={"records"}),
+            "limit": plan.limit,
+            "epochs": plan.epochs,
+            "split": plan.split,
+        }
+
+    def _finished(self, *, failed_too: bool = False) -> dict[str, tuple[Record, ...]]:
+        """Return the records of the finished cells of this plan, by cell."""
+        found: dict[str, tuple[Record, ...]] = {}
+        folder = self.folder / LOGS
+        for path in sorted(folder.glob("*.eval")) if folder.is_dir() else ():
+            log = _read_log(path, header_only=True)
+            identity = (log.eval.metadata or {}).get("ponder")
+            if log.status != "success" or identity is None:
+                continue
+            _check_version(path, identity)
+            cell = Cell.model_validate(identity["cell"])
+            if identity != self._identity(cell):
+                continue
+            records = _records(_read_log(path, header_only=False))
+            if failed_too or not any(r.error for r in records):
+                found[_key(cell)] = records
+        return found
+
+
+def _sweep_notes(best: dict[str, Any], compared: Sequence[Cell]) -> list[str]:
+    shares: dict[str, list[str]] = {}
+    for cell in compared:
+        right = sum(r.grade.correct is True for r in cell.records)
+        shares.setdefault(cell.strategy, []).append(
+            f"{cell.task.partition(':')[0]} {right}/{len(cell.records)}"
+        )
+    lines = [f"- `{spec}`: {', '.join(found)}" for spec, found in shares.items()]
+    head = (
+        "Temperature and prompt were chosen on the `tune` split, by the mean accuracy "
+        f"of one chain of thought: temperature {best['temperature']}, prompt "
+        f"{best['instructions']!r}. Compared:"
+    )
+    return ["\n".join([head, "", *lines])]
+
+
+def _harness() -> Any:
+    try:
+        from ponder.evals import harness
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("inspect_ai"):
+            raise
+        raise MissingExtra("inspect-ai", "evals", "Evaluating") from error
+    return harness
+
+
+def _key(cell: Cell) -> str:
+    return json.dumps(cell.model_dump(mode="json", exclude={"records"}), sort_keys=True)
+
+
+def _read_log(path: Path, *, header_only: bool) -> Any:
+    _harness()
+    from inspect_ai.log import read_eval_log
+
+    try:
+        return read_eval_log(str(path), header_only=header_only)
+    except Exception as error:
+        raise InvalidInput(
+            f"The log {path} cannot be read ({error}). Move it away to run its cell "
+            "again; what the model said is kept."
+        ) from error
+
+
+def _check_version(path: Path, identity: dict[str, Any]) -> None:
+    ours = _harness().RECORD_VERSION
+    if identity.get("record_version") != ours:
+        raise InvalidInput(
+            f"The log {path} was written by another version of ponder (its records "
+            f"have version {identity.get('record_version')}, this one reads {ours}). "
+            "Choose another folder with --out, or report with the version that wrote "
+            "it."
+        )
+
+
+def _records(log: Any) -> tuple[Record, ...]:
+    return tuple(_record(sample) for sample in log.samples or ())
+
+
+def _record(sample: Any) -> Record:
+    scores = sample.scores or {}
+    metadata = scores["graded"].metadata if "graded" in scores else None
+    if metadata and "record" in metadata:
+        return Record.model_validate(metadata["record"])
+    error = sample.error.message if sample.error else "There is no record."
+    return Record(
+        problem=str(sample.id), epoch=sample.epoch - 1, grade=UNREADABLE, error=error
+    )
+
+
+def _is_baseline(cell: Cell) -> bool:
+    return cell.strategy.startswith("self_consistency") and cell.verifier is None
+
+
+def _mean_tokens(cell: Cell) -> float:
+    tokens = [r.usage.total_tokens for r in cell.records]
+    return sum(tokens) / len(tokens) if tokens else 0.0
+
+
+def _mean_accuracy(found: Sequence[Cell]) -> float:
+    shares = [
+        sum(r.grade.correct is True for r in cell.records) / len(cell.records)
+        for cell in found
+        if cell.records
+    ]
+    if not shares:
+        raise PonderError("The sweep has measured nothing.")
+    return sum(shares) / len(shares)
