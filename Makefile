@@ -25,37 +25,37 @@ ask:  ## answer a question: make ask Q="..." [S=strategy] [M=model] [ARGS="..."]
 	@$(BIN)/ponder ask "$$QUESTION" $(if $(S),--strategy '$(S)') $(if $(M),--model '$(M)') $(ARGS)
 
 test:  ## everything that CI runs: format, lint, types, layers, unit
-	@scripts/setup local,dev $(TEST_MODEL)
+	@scripts/setup local,evals,dev $(TEST_MODEL)
 	@scripts/check format lint types layers unit
 
 lint:  ## look for mistakes, without running anything
-	@scripts/setup local,dev
+	@scripts/setup local,evals,dev
 	@scripts/check format lint layers
 
 types:  ## check the types
-	@scripts/setup local,dev
+	@scripts/setup local,evals,dev
 	@scripts/check types
 
 layers:  ## check that imports point downwards
-	@scripts/setup local,dev
+	@scripts/setup local,evals,dev
 	@scripts/check layers
 
 unit:  ## run the tests: make unit [ARGS="-k name"]
-	@scripts/setup local,dev $(TEST_MODEL)
+	@scripts/setup local,evals,dev $(TEST_MODEL)
 	@$(BIN)/python -m pytest $(ARGS)
 
 format:  ## let ruff rewrite the code
-	@scripts/setup local,dev
+	@scripts/setup local,evals,dev
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
 bench-engine:  ## speed of the local engine against its peers: [ARGS="..."]
-	@scripts/setup local,dev $(BENCH_MODEL)
+	@scripts/setup local,evals,dev $(BENCH_MODEL)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(BENCH_PEERS)
 	@$(BIN)/python -m benchmarks.engine $(ARGS)
 
 bench-orchestration:  ## cost of many calls at once, simulated model: [ARGS="..."]
-	@scripts/setup local,dev
+	@scripts/setup local,evals,dev
 	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
 
 clean:  ## remove .venv and caches; models and pip's compiled packages stay

@@ -56,12 +56,13 @@ def _lines(clock: Callable[[], float] = time.monotonic) -> OnProgress:
 
     def tell(report: Report) -> None:
         nonlocal first, spoke
+        now = clock()
         if first < 0:
             first = report.done
-        if clock() - spoke < PLAIN_SECONDS and report.done < report.total:
+        if now - spoke < PLAIN_SECONDS and report.done < report.total:
             return
-        spoke = clock()
-        rate = (report.done - first) / max(clock() - begun, 1e-9)
+        spoke = now
+        rate = (report.done - first) / max(now - begun, 1e-9)
         left = f", {(report.total - report.done) / rate:.0f} s left" if rate else ""
         say(f"{report.done} of {report.total} problems ({report.what}){left}")
 

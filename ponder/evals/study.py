@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ponder.errors import InvalidInput, MissingExtra, PonderError
-from ponder.evals.benchmark import UNREADABLE
+from ponder.evals.benchmark import UNREADABLE, benchmark
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
 from ponder.evals.record import Cell, Record
 from ponder.graphs.base import strategy
 from ponder.journal import Journal
 from ponder.models.bank import Banked
 from ponder.models.base import Model
+from ponder.models.simulated import Problem as Known
+from ponder.models.simulated import SimulatedModel
 from ponder.plan import open_model
 from ponder.settings import Settings, load_settings
 
@@ -186,10 +188,7 @@ class Study:
         display_type()
 
         journal = Journal(self.folder / JOURNAL)
-        bank = Banked(
-            self._model or open_model(self.plan.model, self._settings),
-            self.folder / BANK,
-        )
+        bank = Banked(self._opened(missing), self.folder / BANK)
 
         def on_done() -> None:
             self._done += 1
@@ -220,6 +219,29 @@ class Study:
             harness.WORKBENCH.reset(token)
             journal.close()
             await bank.aclose()
+
+    def _opened(self, missing: Sequence[Cell]) -> Model:
+        if self._model is not None:
+            return self._model
+        if self.plan.model == "simulated":
+            return SimulatedModel(problems=self._known(missing))
+        return open_model(self.plan.model, self._settings)
+
+    def _known(self, missing: Sequence[Cell]) -> dict[str, Known]:
+        """Return what the simulated model is told: the reference of every problem."""
+        plan = self.plan
+        known: dict[str, Known] = {}
+        for spec in {cell.task for cell in missing}:
+            made, seed = benchmark(spec)
+            for problem in made.problems(
+                seed=plan.seed if seed is None else seed,
+                limit=plan.limit,
+                split=plan.split,
+            ):
+                answer = made.grade(problem, problem.reference).answer
+                truth = answer or problem.reference
+                known[problem.question] = Known(truth=truth)
+        return known
 
     def _task(self, cell: Cell) -> Any:
         harness = _harness()
@@ -259,7 +281,7 @@ class Study:
             if identity != self._identity(cell):
                 continue
             records = _records(_read_log(path, header_only=False))
-            if failed_too or not any(r.error for r in records):
+            if failed_too or not any(map(_failed, records)):
                 found[_key(cell)] = records
         return found
 
@@ -331,6 +353,11 @@ def _record(sample: Any) -> Record:
     return Record(
         problem=str(sample.id), epoch=sample.epoch - 1, grade=UNREADABLE, error=error
     )
+
+
+def _failed(record: Record) -> bool:
+    """Whether a model failed, so that it is worth while to try again."""
+    return record.error is not None or any(a.failed for a in record.attempts)
 
 
 def _is_baseline(cell: Cell) -> bool:
