@@ -150,8 +150,10 @@ class Engine:
         try:
             await ticket.future
         finally:
-            # Cancelled, or a callback raised: nobody waits for the rest any more.
-            if ticket.future.cancelled() or ticket.future.exception() is not None:
+            # Cancelled, left with its loop, or a callback raised: nobody waits for
+            # the rest any more.
+            future = ticket.future
+            if not future.done() or future.cancelled() or future.exception():
                 self._send(lambda: self._forget(ticket), missing_ok=True)
 
     def _send(self, message: Callable[[], None], missing_ok: bool = False) -> None:
