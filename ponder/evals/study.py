@@ -87,8 +87,8 @@ class Study:
             InvalidInput: The folder holds a log that cannot be read.
             ModelError: The model cannot be opened.
         """
-        done = await self._run(cells(self.plan))
-        return [*done, *await self._run(self._matching(done))]
+        done = await self.run_cells(cells(self.plan))
+        return [*done, *await self.run_cells(self._matching(done))]
 
     async def swept(self) -> tuple[StudyPlan, list[str]]:
         """Choose temperature and prompt first, where the plan asks for that.
@@ -136,7 +136,7 @@ class Study:
             settings=self._settings,
             on_progress=self._on_progress,
         )
-        done = await inner._run(asked)
+        done = await inner.run_cells(asked)
         means = [_mean_accuracy([c for c in done if c.strategy == s]) for s in specs]
         return choices[means.index(max(means))], done
 
@@ -164,7 +164,8 @@ class Study:
                 )
         return wanted
 
-    async def _run(self, asked: Sequence[Cell]) -> list[Cell]:
+    async def run_cells(self, asked: Sequence[Cell]) -> list[Cell]:
+        """Run the cells of these that are not finished, and return all with records."""
         logs = self._finished()
         missing = [c for c in asked if _key(c) not in logs]
         self._total += len(asked) * self.plan.limit * self.plan.epochs
