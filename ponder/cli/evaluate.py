@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from ponder.cli.measuring import progress
 from ponder.cli.options import DebugOption
 from ponder.errors import InvalidInput
 from ponder.evals.plan import StudyPlan, load_plan, make_plan
+from ponder.evals.report import write_report
 from ponder.evals.sealed import count_sealed_read
 from ponder.evals.study import Study
 from ponder.settings import load_settings
@@ -61,7 +62,7 @@ def evaluate(
     Run it again to go on after an interruption: what was paid is not paid again.
     """
     with reported(debug=debug, as_json=False):
-        given = {
+        changes: dict[str, Any] = {
             "tasks": tuple(tasks) if tasks else None,
             "strategies": _listed(strategy),
             "verifiers": _listed(verifier),
@@ -73,7 +74,6 @@ def evaluate(
             "in_flight": in_flight,
             "split": "sealed" if sealed else None,
         }
-        changes = {key: value for key, value in given.items() if value is not None}
         if config is None and not tasks:
             raise InvalidInput(
                 "Name a benchmark, such as: ponder eval calendar --strategy "
@@ -82,30 +82,25 @@ def evaluate(
         plan = (
             load_plan(config, **changes)
             if config
-            else make_plan({"title": "Evaluation", **changes}, "ponder eval")
+            else make_plan(changes, "ponder eval")
         )
         asyncio.run(_measure(plan, out))
 
 
 async def _measure(plan: StudyPlan, out: Path) -> None:
-    from ponder.evals.report import write_report
-
     settings = load_settings()
     reads = (
         count_sealed_read(settings.data_dir, plan.tasks)
         if plan.split == "sealed"
         else None
     )
-    notes = list(plan.notes)
     with progress() as tell:
+        first = Study(plan, out, settings=settings, on_progress=tell)
+        plan, told = await first.swept()
         study = Study(plan, out, settings=settings, on_progress=tell)
-        if plan.sweep is not None:
-            plan, told = await study.swept()
-            notes += told
-            study = Study(plan, out, settings=settings, on_progress=tell)
         cells = await study.run()
     written = write_report(
-        cells, out, title=plan.title, notes=notes, sealed_reads=reads
+        cells, out, title=plan.title, notes=[*plan.notes, *told], sealed_reads=reads
     )
     failed = sum(r.error is not None for c in cells for r in c.records)
     if failed:

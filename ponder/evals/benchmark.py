@@ -217,3 +217,19 @@ def benchmark(spec: str) -> tuple[Benchmark, int | None]:
         raise InvalidParameter(f"seed={seed} in '{spec}' is no whole number.")
     made = _REGISTRY.make(name.strip(), settings)
     return made, None if seed is None else int(seed)
+
+
+def problems_of(
+    spec: str, *, seed: int = 0, limit: int | None = None, split: Split = "test"
+) -> tuple[Benchmark, list[Problem]]:
+    """Return a benchmark and its problems; a seed in the spec wins.
+
+    Args:
+        spec: See ``benchmark``.
+        seed: See ``Benchmark.problems``, as for the rest.
+        limit: At most so many.
+        split: Which part.
+    """
+    made, own_seed = benchmark(spec)
+    seed = seed if own_seed is None else own_seed
+    return made, made.problems(seed=seed, limit=limit, split=split)

@@ -39,8 +39,9 @@ from ponder.evals.benchmark import (
     Split,
     benchmark,
     benchmarks,
+    problems_of,
 )
-from ponder.evals.record import Attempt, Record
+from ponder.evals.record import RECORD_VERSION, Attempt, Record
 from ponder.evals.verifiers import named_verifier
 from ponder.journal import Journal
 from ponder.models.base import Model
@@ -49,8 +50,6 @@ from ponder.result import Candidate, Result
 from ponder.run import asolve
 from ponder.settings import Settings, load_settings
 
-RECORD_VERSION = 1
-"""Of the records in the logs; a log with another one cannot be read."""
 _RESULT = "ponder:result"
 
 
@@ -87,9 +86,7 @@ def benchmark_task(
         seed: Which problems; one in ``spec`` wins.
         split: ``tune``, ``test`` or ``sealed``.
     """
-    made, own_seed = benchmark(spec)
-    seed = seed if own_seed is None else own_seed
-    problems = made.problems(seed=seed, limit=limit, split=split)
+    _, problems = problems_of(spec, seed=seed, limit=limit, split=split)
     samples = [
         Sample(
             id=p.id,

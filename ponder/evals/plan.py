@@ -10,11 +10,11 @@ from ponder.agents.solver import STEP_BY_STEP
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.benchmark import Split, benchmark
 from ponder.evals.record import Cell
+from ponder.evals.report.cells import BASELINE, RANDOM
 from ponder.evals.verifiers import VerifierName
 from ponder.graphs.base import Strategy, strategy
 from ponder.messages import Value
 
-BASELINE = "self_consistency"
 MOST_SAMPLES = 256
 """Of the baseline: a bound, the budget is what ends it."""
 SAMPLES_WITHOUT_BUDGET = 16
@@ -79,7 +79,7 @@ def load_plan(path: Path, **changes: Any) -> StudyPlan:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"The study {path} cannot be read: {error}") from error
-    return make_plan({**data, **changes}, str(path))
+    return make_plan({**data, **_given(changes)}, str(path))
 
 
 def make_plan(data: dict[str, Any], origin: str) -> StudyPlan:
@@ -89,9 +89,8 @@ def make_plan(data: dict[str, Any], origin: str) -> StudyPlan:
         data: Fields of the plan; those that are ``None`` are left out.
         origin: What a message calls the data.
     """
-    given = {key: value for key, value in data.items() if value is not None}
     try:
-        plan = StudyPlan.model_validate(given)
+        plan = StudyPlan.model_validate(_given(data))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -102,6 +101,10 @@ def make_plan(data: dict[str, Any], origin: str) -> StudyPlan:
         benchmark(spec)
     cells(plan)
     return plan
+
+
+def _given(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def cells(plan: StudyPlan) -> list[Cell]:
@@ -138,7 +141,7 @@ def baseline(plan: StudyPlan, budget: int | None) -> str:
 def _verifiers(plan: StudyPlan, spec: str) -> tuple[VerifierName | None, ...]:
     if not strategy(spec).needs_verifier:
         return (None,)
-    return tuple(dict.fromkeys((*plan.verifiers, "random")))
+    return tuple(dict.fromkeys((*plan.verifiers, RANDOM)))
 
 
 def _cell(

@@ -5,6 +5,9 @@ from pydantic import Field
 from ponder.evals.benchmark import Grade
 from ponder.messages import Usage, Value
 
+RECORD_VERSION = 1
+"""Of the records in the logs; a log with another one cannot be read."""
+
 
 class Attempt(Value):
     """One candidate of a run, graded by the benchmark (the truth)."""

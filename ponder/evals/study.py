@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ponder.errors import InvalidInput, MissingExtra, PonderError
-from ponder.evals.benchmark import UNREADABLE, benchmark
+from ponder.evals.benchmark import UNREADABLE, problems_of
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
-from ponder.evals.record import Cell, Record
+from ponder.evals.record import RECORD_VERSION, Cell, Record
+from ponder.evals.report.cells import is_baseline, mean, mean_tokens, usable
 from ponder.graphs.base import strategy
 from ponder.journal import Journal
 from ponder.models.bank import Banked
@@ -145,8 +147,8 @@ class Study:
         wanted: list[Cell] = []
         for task in self.plan.tasks:
             here = [c for c in done if c.task == task]
-            most = max((_mean_tokens(c) for c in here), default=0.0)
-            bank = max((_mean_tokens(c) for c in here if _is_baseline(c)), default=0.0)
+            most = max((mean_tokens(c) for c in here), default=0.0)
+            bank = max((mean_tokens(c) for c in here if is_baseline(c)), default=0.0)
             if most > bank:
                 budget = int(most * _SPARE)
                 spec = with_defaults(
@@ -233,12 +235,10 @@ class Study:
         plan = self.plan
         known: dict[str, Known] = {}
         for spec in {cell.task for cell in missing}:
-            made, seed = benchmark(spec)
-            for problem in made.problems(
-                seed=plan.seed if seed is None else seed,
-                limit=plan.limit,
-                split=plan.split,
-            ):
+            made, problems = problems_of(
+                spec, seed=plan.seed, limit=plan.limit, split=plan.split
+            )
+            for problem in problems:
                 answer = made.grade(problem, problem.reference).answer
                 truth = answer or problem.reference
                 known[problem.question] = Known(truth=truth)
@@ -261,7 +261,7 @@ class Study:
     def _identity(self, cell: Cell) -> dict[str, Any]:
         plan = self.plan
         return {
-            "record_version": _harness().RECORD_VERSION,
+            "record_version": RECORD_VERSION,
             "cell": cell.model_dump(mode="json", exclude={"records"}),
             "limit": plan.limit,
             "epochs": plan.epochs,
@@ -290,7 +290,7 @@ class Study:
 def _sweep_notes(best: dict[str, Any], compared: Sequence[Cell]) -> list[str]:
     shares: dict[str, list[str]] = {}
     for cell in compared:
-        right = sum(r.grade.correct is True for r in cell.records)
+        right = round(sum(map(usable, cell.records)))
         shares.setdefault(cell.strategy, []).append(
             f"{cell.task.partition(':')[0]} {right}/{len(cell.records)}"
         )
@@ -304,6 +304,8 @@ def _sweep_notes(best: dict[str, Any], compared: Sequence[Cell]) -> list[str]:
 
 
 def _harness() -> Any:
+    # inspect-ai is heavy and an extra, and the harness cannot be written without it,
+    # so the module itself is what is loaded where it is used.
     try:
         from ponder.evals import harness
     except ModuleNotFoundError as error:
@@ -331,13 +333,12 @@ def _read_log(path: Path, *, header_only: bool) -> Any:
 
 
 def _check_version(path: Path, identity: dict[str, Any]) -> None:
-    ours = _harness().RECORD_VERSION
-    if identity.get("record_version") != ours:
+    if identity.get("record_version") != RECORD_VERSION:
         raise InvalidInput(
             f"The log {path} was written by another version of ponder (its records "
-            f"have version {identity.get('record_version')}, this one reads {ours}). "
-            "Choose another folder with --out, or report with the version that wrote "
-            "it."
+            f"have version {identity.get('record_version')}, this one reads "
+            f"{RECORD_VERSION}). Choose another folder with --out, or report with the "
+            "version that wrote it."
         )
 
 
@@ -361,21 +362,8 @@ def _failed(record: Record) -> bool:
     return record.error is not None or any(a.failed for a in record.attempts)
 
 
-def _is_baseline(cell: Cell) -> bool:
-    return cell.strategy.startswith("self_consistency") and cell.verifier is None
-
-
-def _mean_tokens(cell: Cell) -> float:
-    tokens = [r.usage.total_tokens for r in cell.records]
-    return sum(tokens) / len(tokens) if tokens else 0.0
-
-
 def _mean_accuracy(found: Sequence[Cell]) -> float:
-    shares = [
-        sum(r.grade.correct is True for r in cell.records) / len(cell.records)
-        for cell in found
-        if cell.records
-    ]
+    shares = [mean(cell, usable) for cell in found if cell.records]
     if not shares:
         raise PonderError("The sweep has measured nothing.")
-    return sum(shares) / len(shares)
+    return fmean(shares)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
+from typing import Final
 
 from ponder.errors import InvalidInput
 from ponder.evals.record import Attempt, Cell, Record
@@ -10,7 +11,7 @@ from ponder.messages import Value
 
 BASELINE = "self_consistency"
 """What every strategy is compared with at equal total tokens."""
-RANDOM = "random"
+RANDOM: Final = "random"
 """Name of the verifier that scores at random: the control."""
 
 
