@@ -168,14 +168,14 @@ class Study:
 
     async def run_cells(self, asked: Sequence[Cell]) -> list[Cell]:
         """Run the cells of these that are not finished, and return all with records."""
-        logs = self._finished()
+        logs = await self._finished()
         missing = [c for c in asked if _key(c) not in logs]
         self._total += len(asked) * self.plan.limit * self.plan.epochs
         self._done += (len(asked) - len(missing)) * self.plan.limit * self.plan.epochs
         self._tell("finished before" if len(missing) < len(asked) else "starting")
         if missing:
             await self._evaluate(missing)
-            logs = self._finished(failed_too=True)
+            logs = await self._finished(failed_too=True)
         return [c.model_copy(update={"records": logs[_key(c)]}) for c in asked]
 
     def _tell(self, what: str) -> None:
@@ -268,12 +268,14 @@ class Study:
             "split": plan.split,
         }
 
-    def _finished(self, *, failed_too: bool = False) -> dict[str, tuple[Record, ...]]:
+    async def _finished(
+        self, *, failed_too: bool = False
+    ) -> dict[str, tuple[Record, ...]]:
         """Return the records of the finished cells of this plan, by cell."""
         found: dict[str, tuple[Record, ...]] = {}
         folder = self.folder / LOGS
         for path in sorted(folder.glob("*.eval")) if folder.is_dir() else ():
-            log = _read_log(path, header_only=True)
+            log = await _read_log(path, header_only=True)
             identity = (log.eval.metadata or {}).get("ponder")
             if log.status != "success" or identity is None:
                 continue
@@ -281,7 +283,7 @@ class Study:
             cell = Cell.model_validate(identity["cell"])
             if identity != self._identity(cell):
                 continue
-            records = _records(_read_log(path, header_only=False))
+            records = _records(await _read_log(path, header_only=False))
             if failed_too or not any(map(_failed, records)):
                 found[_key(cell)] = records
         return found
@@ -319,12 +321,13 @@ def _key(cell: Cell) -> str:
     return json.dumps(cell.model_dump(mode="json", exclude={"records"}), sort_keys=True)
 
 
-def _read_log(path: Path, *, header_only: bool) -> Any:
+async def _read_log(path: Path, *, header_only: bool) -> Any:
     _harness()
-    from inspect_ai.log import read_eval_log
+    # Its twin without "async" would patch asyncio for the whole process.
+    from inspect_ai.log import read_eval_log_async
 
     try:
-        return read_eval_log(str(path), header_only=header_only)
+        return await read_eval_log_async(str(path), header_only=header_only)
     except Exception as error:
         raise InvalidInput(
             f"The log {path} cannot be read ({error}). Move it away to run its cell "

@@ -13,13 +13,6 @@ from ponder.evals.study import Progress
 
 Cli = Callable[..., Any]
 
-pytestmark = pytest.mark.filterwarnings(
-    # inspect-ai 0.3 leaves these behind when it runs inside another loop.
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-    "ignore::DeprecationWarning",
-)
-
 
 def test_a_simulated_study_ends_in_a_report_and_runs_again_for_nothing(
     cli: Cli, tmp_path: Path

@@ -1,5 +1,6 @@
 """A whole study with a simulated model: run, killed, resumed, reported."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -19,13 +20,6 @@ from ponder.evals.verifiers import exact_verifier
 from ponder.messages import Completion, OnDelta, Request
 from ponder.models.simulated import Problem as Known
 from ponder.models.simulated import SimulatedModel
-
-pytestmark = pytest.mark.filterwarnings(
-    # inspect-ai 0.3 leaves these behind when it runs inside another loop.
-    "ignore::ResourceWarning",
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-    "ignore::DeprecationWarning",
-)
 
 
 def plan_of(**fields: object) -> StudyPlan:
@@ -118,6 +112,16 @@ async def test_a_study_measures_every_cell_and_shares_its_samples(
     again = Counted(plan)
     assert await Study(plan, tmp_path, model=again).run() == found
     assert again.calls == 0
+
+
+async def test_a_study_leaves_asyncio_as_it_was(tmp_path: Path) -> None:
+    await Study(plan_of(), tmp_path).run()
+    again = await Study(plan_of(), tmp_path).run()
+
+    assert again
+    # What inspect-ai would put there neither cancels what is left nor closes the loop.
+    assert asyncio.run.__module__ == "asyncio.runners"
+    assert not hasattr(asyncio, "_nest_patched")
 
 
 async def test_after_a_dead_server_only_what_is_missing_is_paid(tmp_path: Path) -> None:
