@@ -1,0 +1,53 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ponder.graphs.search.rebase import RebasePolicy, widths
+from ponder.graphs.search.simulate import noise, search
+
+
+def formula(rewards: list[float], budget: int, t_b: float) -> list[float]:
+    """Equation for W_j of Wu et al. 2024, before rounding."""
+    total = sum(math.exp(r / t_b) for r in rewards)
+    return [budget * math.exp(r / t_b) / total for r in rewards]
+
+
+def test_widths_are_those_of_the_formula() -> None:
+    rewards = [0.9, 0.8, 0.7]
+    expected = formula(rewards, 16, 0.1)
+
+    assert [round(w, 2) for w in expected] == [10.64, 3.92, 1.44]
+    assert widths(rewards, 16, 0.1) == [11, 4, 1]
+    assert widths([0.5, 0.5], 16, 0.1) == [8, 8]
+
+
+@given(
+    rewards=st.lists(st.floats(0, 1), min_size=1, max_size=20),
+    budget=st.integers(0, 64),
+    t_b=st.floats(0.02, 2),
+)
+def test_widths_sum_to_the_budget(
+    rewards: list[float], budget: int, t_b: float
+) -> None:
+    shares = widths(rewards, budget, t_b)
+
+    assert sum(shares) == budget
+    assert all(w >= 0 for w in shares)
+    best = max(range(len(rewards)), key=lambda j: rewards[j])
+    assert shares[best] == round(formula(rewards, budget, t_b)[best]) or (
+        len(rewards) == 1
+    )
+
+
+def test_unknown_rewards_count_as_the_lowest_and_none_known_as_equal() -> None:
+    assert widths([0.9, None, 0.8], 8, 0.1) == widths([0.9, 0.8, 0.8], 8, 0.1)
+    assert widths([None, None], 8, 0.1) == [4, 4]
+
+
+@pytest.mark.parametrize("n", [1, 7, 16])
+def test_n_solutions_are_finished_and_no_more(n: int) -> None:
+    tree = search(RebasePolicy(n=n), noise(2))
+
+    assert len(tree.finals) == n
