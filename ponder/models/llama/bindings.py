@@ -237,8 +237,9 @@ class Context:
         # llama.cpp aborts the process if this is less than the sequences.
         max_outputs = params.n_outputs_max = max(max_outputs, n_seq_max)
         params.kv_unified, params.no_perf = True, True
-        # Without a GPU the plain attention is faster at every depth measured.
-        params.flash_attn_type = -1 if weights.on_gpu else 0
+        # Plain attention multiplies every row with all cells in use, masked or not;
+        # flash attention skips what a row does not see, so branches cost their own.
+        params.flash_attn_type = -1 if weights.on_gpu else 1
         _log.clear()
         self._ctx = lib.llama_init_from_model(weights._model, params)
         if not self._ctx:

@@ -55,12 +55,17 @@ async def one(model: LlamaModel, **changes: Any) -> Completion:
 async def test_greedy_text_is_that_of_the_reference_class(gguf: Path) -> None:
     import llama_cpp
 
-    # The same shapes of batches and layout of weights, so that rounding is the same.
+    # The same shapes, layout of weights and attention, so that rounding is the same.
     async with opened(gguf, repack=True) as model:
         completion = await one(model, messages=STORY, max_tokens=24)
         prompt = model.prompt_tokens(ask(messages=STORY))
     reference = llama_cpp.Llama(
-        str(gguf), n_ctx=2048, verbose=False, n_threads=2, n_threads_batch=2
+        str(gguf),
+        n_ctx=2048,
+        verbose=False,
+        n_threads=2,
+        n_threads_batch=2,
+        flash_attn=True,
     )
     stream = reference.generate(prompt, temp=0.0, repeat_penalty=1.0)
     tokens = tuple(token for token, _ in zip(stream, range(24), strict=False))
