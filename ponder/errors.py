@@ -14,6 +14,7 @@ PonderError
 │   ├── MalformedReply          the reply cannot be understood
 │   └── EngineClosed            the local engine was closed meanwhile
 ├── VerifierError               a verifier raised or returned nonsense
+├── CannotRestore               an environment came to no state it was in before
 ├── JournalError                the journal cannot be read or written
 │   └── ReplayDrift             a replay met a call that the journal does not hold
 └── ScriptError                 a scripted model met an unexpected call
@@ -127,6 +128,10 @@ class EngineClosed(ModelError):
 
 class VerifierError(PonderError):
     """A verifier raised or returned nonsense."""
+
+
+class CannotRestore(PonderError):
+    """An environment could not be brought back to a state it was in before."""
 
 
 class JournalError(PonderError):

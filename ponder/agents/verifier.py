@@ -1,13 +1,13 @@
 """Roles that judge candidates: a Python function, or a model that says yes or no."""
 
 import inspect
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ponder.context import Composite, RunContext, Verifier
+from ponder.agents.choice import choose, probabilities
+from ponder.agents.choice import plain_model as plain_model  # where it is looked for
+from ponder.context import RunContext, Verifier
 from ponder.errors import ModelError, OutOfBudget, UnknownName, VerifierError
-from ponder.messages import Request, Sampling, user
 from ponder.models.base import Model
 from ponder.result import Candidate, Task, Verdict
 
@@ -112,41 +112,19 @@ class Judge:
     async def verify(
         self, task: Task, candidate: Candidate, context: RunContext
     ) -> Verdict:
-        """Judge one candidate; ``score`` is ``None`` if the reply is neither."""
-        context = context.acting("verifier")
-        model = self.model or plain_model(context.model)
-        text = self.prompt.format(question=task.question, solution=candidate.text)
-        request = Request(messages=(user(text),), max_tokens=1, logprobs=20)
-        if model.capabilities.logprobs:
-            score = await self._by_probability(request, model, context)
-        else:
-            context.substitute("logprobs", f"{self.votes} sampled votes of the judge")
-            score = await self._by_votes(request, model, context)
-        if score is None:
+        """Judge one candidate; ``score`` is ``None`` if it says neither, twice."""
+        chances = await choose(
+            self.prompt.format(question=task.question, solution=candidate.text),
+            ("Yes", "No"),
+            context.acting("verifier"),
+            model=self.model,
+            votes=self.votes,
+            voter="judge",
+        )
+        if chances is None:
             return Verdict(feedback="The judge answered neither yes nor no.")
+        score = chances["Yes"]
         return Verdict(score=score, passed=score >= self.threshold)
-
-    async def _by_probability(
-        self, request: Request, model: Model, context: RunContext
-    ) -> float | None:
-        greedy = request.model_copy(update={"sampling": Sampling(temperature=0.0)})
-        (completion,) = await context.generate(greedy, model)
-        if not completion.logprobs:
-            return None
-        return yes_probability(completion.logprobs[0].top)
-
-    async def _by_votes(
-        self, request: Request, model: Model, context: RunContext
-    ) -> float | None:
-        words: list[str] = []
-        for i in range(self.votes):
-            vote = request.model_copy(
-                update={"logprobs": None, "sampling": Sampling(temperature=1.0)}
-            )
-            (completion,) = await context.at("vote", i).generate(vote, model)
-            words.append(_word(completion.text))
-        said = [word for word in words if word in ("yes", "no")]
-        return said.count("yes") / len(said) if said else None
 
 
 def yes_probability(top: Mapping[str, float]) -> float | None:
@@ -158,23 +136,8 @@ def yes_probability(top: Mapping[str, float]) -> float | None:
     Returns:
         ``None`` if neither word is among the tokens.
     """
-    mass = {"yes": 0.0, "no": 0.0}
-    for token, logprob in top.items():
-        if _word(token) in mass:
-            mass[_word(token)] += math.exp(logprob)
-    total = mass["yes"] + mass["no"]
-    return mass["yes"] / total if total > 0 else None
-
-
-def _word(text: str) -> str:
-    return text.strip().strip(".,!*\"'").lower()
-
-
-def plain_model(model: Model) -> Model:
-    """Return the model at the bottom of strategies that stand for models."""
-    while isinstance(model, Composite):
-        model = model.base
-    return model
+    chances = probabilities(top, ("yes", "no"))
+    return chances["yes"] if chances else None
 
 
 def verifier(value: Verifier | Check | str) -> Verifier:

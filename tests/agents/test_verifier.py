@@ -65,14 +65,26 @@ async def test_an_unreadable_judgement_is_no_score_and_never_zero() -> None:
             "It is \\boxed{4}",
             judgement(Hmm=-0.1),
             judgement(Yes=math.log(0.05), No=math.log(0.95)),
+            judgement(Well=-0.1),
         ]
     )
     result = await best_of(2, model)
+    model.assert_consumed()
     assert result.candidates[0].verdict == Verdict(
         feedback="The judge answered neither yes nor no."
     )
     # The candidate that was scored wins, however low its score.
     assert result.answer == "4"
+
+
+async def test_an_unreadable_judge_is_asked_again() -> None:
+    model = ScriptedModel(
+        ["\\boxed{4}", judgement(Hmm=-0.1), judgement(Yes=math.log(0.7), No=-1.2)]
+    )
+    result = await best_of(1, model)
+    model.assert_consumed()
+    assert result.confidence == pytest.approx(0.7 / (0.7 + math.exp(-1.2)))
+    assert "Yes, No" in model.calls[-1].messages[-1].content
 
 
 async def test_without_any_score_the_majority_decides_and_the_result_says_so() -> None:

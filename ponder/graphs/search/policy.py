@@ -10,6 +10,7 @@ A policy is configuration and nothing else; all that changes is in the tree. It 
 model: what a step is, who samples and who scores it is the caller's business.
 """
 
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -109,7 +110,8 @@ class Policy(BaseModel, ABC, Generic[M]):
 
         Raises:
             InvalidParameter: The expansion is not of this tree, there are more steps
-                than were asked for, or a score is not between 0 and 1.
+                than were asked for, a score is not between 0 and 1,
+                or a log-probability not finite.
         """
         if expansion.first in tree.told:
             return [tree.nodes[i] for i in expansion.ids if i in tree.nodes]
@@ -176,6 +178,11 @@ def _check(tree: Tree[M], expansion: Expansion, steps: Sequence[Step]) -> None:
             raise InvalidParameter(
                 f"A score is a number from 0 to 1, or None if it is unknown, not "
                 f"{step.score!r}."
+            )
+        if step.logprob is not None and not math.isfinite(step.logprob):
+            raise InvalidParameter(
+                f"A log-probability is a finite number, or None if it is unknown, not "
+                f"{step.logprob!r}."
             )
 
 

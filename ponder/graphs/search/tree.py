@@ -44,6 +44,11 @@ class Node:
     """In order of id."""
 
     @property
+    def value(self) -> Any:
+        """What the caller keeps here."""
+        return self.step.value
+
+    @property
     def score(self) -> float | None:
         """The score of the step that leads here."""
         return self.step.score
@@ -107,15 +112,9 @@ class Tree(Generic[M]):
 
     def add(self, parent: Node, id: int, step: Step) -> Node:
         """Hang a node into the tree."""
-        known = parent.logprob is not None and step.logprob is not None
-        node = Node(
-            id,
-            parent,
-            step,
-            parent.depth + 1,
-            parent.logprob + step.logprob if known else None,  # type: ignore[operator]
-            parent.tokens + step.tokens,
-        )
+        logprob = added(parent.logprob, step.logprob)
+        tokens = parent.tokens + step.tokens
+        node = Node(id, parent, step, parent.depth + 1, logprob, tokens)
         insort(parent.children, node, key=_id)
         self.nodes[id] = node
         if step.final:
@@ -125,3 +124,8 @@ class Tree(Generic[M]):
 
 def _id(node: Node) -> int:
     return node.id
+
+
+def added(logprob: float | None, more: float | None) -> float | None:
+    """Return the sum of two log-probabilities; ``None`` if one is unknown."""
+    return None if logprob is None or more is None else logprob + more

@@ -110,7 +110,7 @@ def test_it_goes_on_without_scores_samples_or_logprobs(
     policy = kind()
     tree = search(policy, noise(7, **trouble), seed=3, k=8, limit=120)
 
-    assert len(tree.nodes) > 2
+    assert len(tree.nodes) >= 2
     best = policy.best(tree)
     assert best is not None
     if any(node.score is not None for node in tree.finals):
@@ -134,6 +134,8 @@ def test_nonsense_is_refused_and_changes_nothing(kind: type[Policy[Any]]) -> Non
         policy.tell(tree, expansion, [Step(score=1.5)])
     with pytest.raises(InvalidParameter, match="0 to 1"):
         policy.tell(tree, expansion, [Step(score=float("nan"))])
+    with pytest.raises(InvalidParameter, match="finite"):
+        policy.tell(tree, expansion, [Step(logprob=float("-inf"))])
     with pytest.raises(InvalidParameter, match="2 steps"):
         policy.tell(tree, expansion, [Step(), Step()])
     with pytest.raises(InvalidParameter, match="not asked for"):

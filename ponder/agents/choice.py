@@ -1,0 +1,128 @@
+"""Reading one word from a model: how likely each of a few words is as its answer."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ponder.context import Composite, RunContext
+from ponder.errors import InvalidParameter
+from ponder.messages import GREEDY, Request, Sampling, user
+from ponder.models.base import Model
+
+REMINDER = """\
+
+
+Answer with one of these words, and with nothing else: {words}."""
+
+TOP = 20
+"""Log-probabilities asked for; the most that OpenAI's interface gives."""
+
+
+async def choose(
+    prompt: str,
+    words: Sequence[str],
+    context: RunContext,
+    *,
+    model: Model | None = None,
+    votes: int = 5,
+    voter: str = "model",
+    reminder: str = REMINDER,
+) -> dict[str, float] | None:
+    """Return how likely a model is to answer with each of a few words.
+
+    The probabilities are those of the first token of the answer. If it is none of the
+    words, the model is asked once more, at the place ``again`` below this one.
+
+    Args:
+        prompt: The question, which must tell the model to answer with one word.
+        words: What it may answer, such as ``("Yes", "No")``; case does not matter.
+            A word that a model writes in several tokens cannot be read.
+        context: The place of the call.
+        model: Whom to ask; by default the model of the run.
+        votes: How many sampled answers stand for the probabilities where the model
+            gives none; the result of the run then names the substitute.
+        voter: Who votes, for that note.
+        reminder: Put behind the prompt when it is asked again, with a place for
+            ``{words}``.
+
+    Returns:
+        The probability of each word, given that it is one of them; ``None`` if the
+        answer was none of them twice.
+
+    Raises:
+        InvalidParameter: There are no two different words.
+        OutOfBudget: The budget admits no such call.
+        ModelError: The call failed.
+    """
+    if len({normal(word) for word in words}) != len(words) or len(words) < 2:
+        raise InvalidParameter(f"words are {words!r}: give two or more, all different.")
+    model = model or plain_model(context.model)
+    if not model.capabilities.logprobs:
+        context.substitute("logprobs", f"{votes} sampled votes of the {voter}")
+    chances = await _asked(prompt, words, context, model, votes)
+    if chances is None:
+        prompt += reminder.format(words=", ".join(words))
+        chances = await _asked(prompt, words, context.at("again"), model, votes)
+    return chances
+
+
+def probabilities(
+    top: Mapping[str, float], words: Sequence[str]
+) -> dict[str, float] | None:
+    """Return the probabilities of words among the likeliest tokens.
+
+    Args:
+        top: Log-probability (nats) of each token.
+        words: The words; tokens that differ from one in case, white space or
+            punctuation around it are counted to it.
+
+    Returns:
+        The share of each in their sum; ``None`` if none of them is among the tokens.
+    """
+    mass = {normal(word): 0.0 for word in words}
+    for token, logprob in top.items():
+        if normal(token) in mass:
+            mass[normal(token)] += math.exp(logprob)
+    total = math.fsum(mass.values())
+    return {w: mass[normal(w)] / total for w in words} if total > 0 else None
+
+
+def normal(text: str) -> str:
+    """Return a word in lower case, without what may stand around it."""
+    return text.strip().strip(".,:!*\"'()").lower()
+
+
+def plain_model(model: Model) -> Model:
+    """Return the model at the bottom of strategies that stand for models."""
+    while isinstance(model, Composite):
+        model = model.base
+    return model
+
+
+async def _asked(
+    prompt: str, words: Sequence[str], context: RunContext, model: Model, votes: int
+) -> dict[str, float] | None:
+    request = Request(messages=(user(prompt),), max_tokens=1, sampling=GREEDY)
+    if not model.capabilities.logprobs:
+        return await _voted(request, words, context, model, votes)
+    request = request.model_copy(update={"logprobs": TOP})
+    (completion,) = await context.generate(request, model)
+    if not completion.logprobs:
+        return None
+    return probabilities(completion.logprobs[0].top, words)
+
+
+async def _voted(
+    request: Request,
+    words: Sequence[str],
+    context: RunContext,
+    model: Model,
+    votes: int,
+) -> dict[str, float] | None:
+    request = request.model_copy(update={"sampling": Sampling(temperature=1.0)})
+    said: list[str] = []
+    for i in range(votes):
+        (completion,) = await context.at("vote", i).generate(request, model)
+        said.append(normal(completion.text))
+    counts = {word: said.count(normal(word)) for word in words}
+    total = sum(counts.values())
+    return {w: n / total for w, n in counts.items()} if total else None

@@ -1,0 +1,23 @@
+"""Monte Carlo tree search (UCT) over answers, as a strategy."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from ponder.graphs.answer_search import AnswerSearch
+from ponder.graphs.base import register
+from ponder.graphs.search.mcts import MctsPolicy
+
+
+@register
+class Mcts(AnswerSearch, MctsPolicy):
+    """Refine the answers that UCT selects.
+
+    Kocsis and Szepesvari 2006; a child of an answer is a refinement of it.
+    """
+
+    name: ClassVar[str] = "mcts"
+    source: ClassVar[str] = "https://doi.org/10.1007/11871842_29"
+
+    max_rounds: int = Field(default=16, ge=1)
+    """Most rounds of ask, expand, score, tell."""

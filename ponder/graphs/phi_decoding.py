@@ -1,0 +1,29 @@
+"""Phi-decoding as a strategy."""
+
+from typing import ClassVar
+
+from ponder.agents.proposer import Proposal
+from ponder.context import RunContext
+from ponder.graphs.base import register
+from ponder.graphs.search.phi import PhiPolicy
+from ponder.graphs.search.tree import Node
+from ponder.graphs.step_search import StepSearch
+from ponder.result import Task
+
+
+@register
+class PhiDecoding(StepSearch, PhiPolicy):
+    """Choose steps by where they lead: roll each out, and compare.
+
+    Xu et al. 2025. It needs no scores; a verifier judges finished solutions only.
+    """
+
+    name: ClassVar[str] = "phi_decoding"
+    source: ClassVar[str] = "https://arxiv.org/abs/2503.13288"
+    logprobs: ClassVar[bool] = True
+
+    async def rate(
+        self, task: Task, node: Node, proposal: Proposal, context: RunContext
+    ) -> float | None:
+        """Score nothing: the policy looks at probabilities and texts."""
+        return None

@@ -1,0 +1,18 @@
+"""RAIN over steps, as a strategy."""
+
+from typing import ClassVar
+
+from ponder.graphs.base import register
+from ponder.graphs.search.rain import RainPolicy
+from ponder.graphs.step_search import StepSearch
+
+
+@register
+class Rain(StepSearch, RainPolicy):
+    """Generate, evaluate, rewind, generate again.
+
+    Li et al. 2023 (rewindable auto-regressive inference), at step level.
+    """
+
+    name: ClassVar[str] = "rain"
+    source: ClassVar[str] = "https://arxiv.org/abs/2309.07124"

@@ -1,0 +1,99 @@
+"""Tree search over the steps of a solution that the model writes and continues."""
+
+from functools import cached_property
+from typing import ClassVar
+
+from pydantic import Field
+
+from ponder.agents.proposer import STEPWISE, Proposal, Proposer, proposer
+from ponder.agents.step_scorer import ScorerName, StepScorer, step_scorer
+from ponder.context import RunContext
+from ponder.graphs.search.tree import Expansion, Node
+from ponder.graphs.tree_search import TreeSearch
+from ponder.messages import Sampling
+from ponder.result import Candidate, Task, Verdict
+
+
+class StepSearch(TreeSearch):
+    """What strategies have in common that search for the next step of a solution.
+
+    A step ends at the delimiter. Unfinished solutions are scored by the step scorer,
+    finished ones by the run's verifier, or by the step scorer where it has none.
+    """
+
+    scorer: ScorerName = "judge"
+    """Who scores steps: ``judge``, ``digit``, ``self_evaluation``, ``logprob``, or
+    ``verifier``, the run's own, which then sees unfinished solutions too."""
+    temperature: float = Field(default=0.7, ge=0)
+    """T of the samples."""
+    delimiter: str = Field(default="\n\n", min_length=1)
+    """Text that ends a step."""
+    step_tokens: int = Field(default=256, ge=1)
+    """Limit of a step; a longer one is cut there, and goes on."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Limit of a solution."""
+    instructions: str = STEPWISE
+    """System prompt."""
+
+    logprobs: ClassVar[bool] = False
+    """Whether the policy uses log-probabilities."""
+
+    @cached_property
+    def proposer(self) -> Proposer:
+        """Who writes steps."""
+        return proposer(
+            instructions=self.instructions,
+            delimiter=self.delimiter,
+            sampling=Sampling(temperature=self.temperature),
+            step_tokens=self.step_tokens,
+            max_tokens=self.max_tokens,
+            logprobs=self.logprobs or self.scorer == "logprob",
+        )
+
+    @cached_property
+    def step_scorer(self) -> StepScorer:
+        """Who scores steps."""
+        return step_scorer(self.scorer)
+
+    async def expand(
+        self, task: Task, expansion: Expansion, context: RunContext
+    ) -> list[Proposal]:
+        """Let the model continue its own text."""
+        node = expansion.node
+        proposals = await self.proposer.propose(
+            task,
+            node.value.text,
+            expansion.n,
+            context,
+            limit=self.max_tokens - node.tokens,
+            whole=expansion.whole,
+        )
+        if all(p.truncated for p in proposals) and not expansion.whole:
+            context.warn(
+                f"No step ended with {self.delimiter!r} within {self.step_tokens} "
+                "tokens, so steps were cut there: choose a delimiter that the model "
+                "writes, or raise step_tokens."
+            )
+        return proposals
+
+    async def rate(
+        self, task: Task, node: Node, proposal: Proposal, context: RunContext
+    ) -> float | None:
+        """Ask the step scorer."""
+        return await self.step_scorer.score(task, node.value.text, proposal, context)
+
+    async def judge(
+        self,
+        task: Task,
+        node: Node,
+        proposal: Proposal,
+        candidate: Candidate,
+        context: RunContext,
+    ) -> Candidate:
+        """Ask the run's verifier, or the step scorer where there is none."""
+        if context.verifier is not None:
+            return await super().judge(task, node, proposal, candidate, context)
+        score = await self.rate(task, node, proposal, context.at("score"))
+        verdict = Verdict(score=score)
+        context.judged(candidate, verdict)
+        return candidate.model_copy(update={"verdict": verdict})

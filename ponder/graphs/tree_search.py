@@ -1,0 +1,342 @@
+"""The one state machine that drives every search policy over a model.
+
+START -> ask -> expand -> score -> tell -> (ask | finish) -> END. What a policy asks for
+is sampled side by side, then scored side by side, so that on a local model both are
+batches of branches that share their prefixes.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from ponder.agents.answers import Equality, extract
+from ponder.agents.proposer import Proposal
+from ponder.agents.solver import forced_answer
+from ponder.agents.verifier import judged
+from ponder.concurrency import settle
+from ponder.context import RunContext
+from ponder.errors import ModelError, OutOfBudget
+from ponder.graphs.base import Graph, State, Strategy
+from ponder.graphs.choosing import Select, choose
+from ponder.graphs.search.policy import Policy
+from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
+from ponder.result import Candidate, StopReason, Task
+from ponder.thoughts import Thought
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a node of the tree holds."""
+
+    text: str
+    """The whole solution up to here."""
+    candidate: Candidate | None = None
+    """The solution that ends here, judged."""
+
+
+@dataclass
+class Batch:
+    """An expansion between ``ask`` and ``tell``."""
+
+    expansion: Expansion
+    proposals: Sequence[Proposal] = ()
+    steps: Sequence[Step] = ()
+
+
+class SearchState(State, total=False):
+    """The state of a search."""
+
+    tree: Tree[Any]
+    batches: list[Batch]
+    rounds: int
+
+
+class TreeSearch(Strategy, Policy[Any]):
+    """A search policy that is also a strategy: what such strategies have in common."""
+
+    wrap_up_share: ClassVar[float] = 0.1
+    """For the answer of a search that has come to no solution."""
+    needs_verifier: ClassVar[bool] = True
+
+    select: Select = "best"
+    """How one answer is made of the finished solutions: ``best`` or ``vote``."""
+    equality: Equality = "math"
+    """How answers are compared in a vote: ``math`` or ``exact``."""
+    in_flight: int | None = Field(default=None, ge=1)
+    """Most samples at a time; by default what the policy plans at a time."""
+    max_rounds: int = Field(default=200, ge=1)
+    """Most rounds of ask, expand, score, tell."""
+    stop_at: float = Field(default=1.0, gt=0)
+    """The verifier's score of a solution that ends the search; above 1: none does."""
+
+    @abstractmethod
+    async def expand(
+        self, task: Task, expansion: Expansion, context: RunContext
+    ) -> list[Proposal]:
+        """Sample the continuations that an expansion asks for.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed.
+        """
+
+    @abstractmethod
+    async def rate(
+        self, task: Task, node: Node, proposal: Proposal, context: RunContext
+    ) -> float | None:
+        """Return the score of a proposal, 0 to 1; ``None`` if it was unreadable.
+
+        Args:
+            task: What is to be solved.
+            node: The node that was expanded.
+            proposal: What was sampled there.
+            context: The place of the calls.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed.
+        """
+
+    def joined(self, node: Node, proposal: Proposal) -> str:
+        """Return the text of the solution that a proposal leads to."""
+        return str(node.value.text) + proposal.text
+
+    def solves(self, proposal: Proposal) -> bool:
+        """Whether a proposal makes a solution that can be the outcome."""
+        return proposal.final
+
+    async def judge(
+        self,
+        task: Task,
+        node: Node,
+        proposal: Proposal,
+        candidate: Candidate,
+        context: RunContext,
+    ) -> Candidate:
+        """Return a solution with its verdict: by default the verifier's, or a judge's.
+
+        Raises:
+            OutOfBudget: The budget admits no verdict.
+            ModelError: The call failed.
+        """
+        return await judged(task, candidate, context.at("judge"))
+
+    def max_steps(self) -> int:
+        """Four steps for each round, and the end."""
+        return 4 * self.max_rounds + 10
+
+    def build(self) -> Graph:
+        """START -> ask -> expand -> score -> tell -> (ask | finish) -> END."""
+        graph = StateGraph(SearchState, context_schema=RunContext)
+        graph.add_node("ask", self._ask)
+        graph.add_node("expand", self._expand)
+        graph.add_node("score", self._score)
+        graph.add_node("tell", self._tell)
+        graph.add_node("finish", self._finish)
+        graph.add_edge(START, "ask")
+        graph.add_edge("ask", "expand")
+        graph.add_edge("expand", "score")
+        graph.add_edge("score", "tell")
+        graph.add_conditional_edges("tell", self._more)
+        graph.add_edge("finish", END)
+        return graph
+
+    # -- the nodes -------------------------------------------------------------------
+
+    async def _ask(
+        self, state: SearchState, runtime: Runtime[RunContext]
+    ) -> SearchState:
+        tree = state.get("tree")
+        if tree is None:
+            tree = self.start(Part(""), seed=runtime.context.derive_seed("search"))
+        batches = [Batch(expansion) for expansion in self.ask(tree, self.in_flight)]
+        return {
+            "tree": tree,
+            "batches": batches,
+            "rounds": state.get("rounds", 0) + 1,
+        }
+
+    async def _expand(
+        self, state: SearchState, runtime: Runtime[RunContext]
+    ) -> SearchState:
+        context, batches = runtime.context, state["batches"]
+        outcomes = await settle(
+            [
+                self.expand(
+                    state["task"], b.expansion, context.at("node", b.expansion.first)
+                )
+                for b in batches
+            ]
+        )
+        found: list[Sequence[Proposal]] = []
+        failures = 0
+        update: SearchState = {}
+        for outcome in outcomes:
+            failures += isinstance(outcome, ModelError)
+            if isinstance(outcome, OutOfBudget):
+                update["stop_reason"] = StopReason(outcome.dimension)
+            elif isinstance(outcome, Exception) and not isinstance(outcome, ModelError):
+                raise outcome
+            found.append(() if isinstance(outcome, Exception) else outcome)
+        if failures == len(batches) and len(state["tree"].nodes) == 1:
+            raise context.shared.failures[0]
+        for batch, proposals in zip(batches, found, strict=True):
+            batch.proposals = proposals
+        return update
+
+    async def _score(
+        self, state: SearchState, runtime: Runtime[RunContext]
+    ) -> SearchState:
+        context, update = runtime.context, SearchState()
+        for_end = context.wrap_up() if "stop_reason" in state else context
+        places = [
+            (batch, proposal, for_end.at("node", id))
+            for batch in state["batches"]
+            for id, proposal in zip(batch.expansion.ids, batch.proposals, strict=False)
+        ]
+        outcomes = await settle(
+            [
+                self._judged_step(state["task"], batch.expansion.node, proposal, place)
+                for batch, proposal, place in places
+            ]
+        )
+        steps: dict[int, list[Step]] = {}
+        for (batch, _, _), outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+            step, stop = outcome
+            steps.setdefault(batch.expansion.first, []).append(step)
+            if stop is not None:
+                update["stop_reason"] = stop
+        for batch in state["batches"]:
+            batch.steps = steps.get(batch.expansion.first, [])
+        return update
+
+    async def _tell(
+        self, state: SearchState, runtime: Runtime[RunContext]
+    ) -> SearchState:
+        born = [
+            node
+            for batch in state["batches"]
+            for node in self.tell(state["tree"], batch.expansion, batch.steps)
+        ]
+        for node in born:
+            _keep(node, runtime.context)
+        solved = [n.score for n in born if n.value.candidate and n.score is not None]
+        if max(solved, default=0.0) >= self.stop_at:
+            return {"stop_reason": StopReason.VERIFIED}
+        return {}
+
+    def _more(self, state: SearchState) -> Literal["ask", "finish"]:
+        ended = "stop_reason" in state or state["rounds"] >= self.max_rounds
+        return "finish" if ended or self.done(state["tree"]) else "ask"
+
+    async def _finish(
+        self, state: SearchState, runtime: Runtime[RunContext]
+    ) -> SearchState:
+        context, tree = runtime.context, state["tree"]
+        reason = state.get("stop_reason", StopReason.FINISHED)
+        pool = solutions(tree)
+        weights = {
+            node.value.candidate.id: weight
+            for node, weight in self.leaves(tree)
+            if node.value.candidate is not None
+        }
+        if not any(c.answer for c in pool):
+            pool += await self._rescued(state["task"], tree, context)
+        return {"outcome": choose(pool, weights, self.select, self.equality, reason)}
+
+    # -- what the nodes are made of --------------------------------------------------
+
+    async def _judged_step(
+        self, task: Task, node: Node, proposal: Proposal, place: RunContext
+    ) -> tuple[Step, StopReason | None]:
+        """Return a proposal with its score, and why the search must end, if it must."""
+        text = self.joined(node, proposal)
+        candidate: Candidate | None = None
+        stop: StopReason | None = None
+        score: float | None = None
+        try:
+            if self.solves(proposal):
+                candidate = _candidate(place.id, node, text, proposal)
+                place.found(candidate)
+                candidate = await self.judge(task, node, proposal, candidate, place)
+                score = candidate.verdict.score if candidate.verdict else None
+            else:
+                score = await self.rate(task, node, proposal, place.at("score"))
+        except OutOfBudget as over:
+            stop = StopReason(over.dimension)
+        except ModelError as error:
+            place.warn(str(error))
+        step = Step(
+            value=Part(text, candidate),
+            score=score,
+            logprob=proposal.logprob,
+            tokens=proposal.output_tokens,
+            final=proposal.final,
+            text=proposal.text,
+        )
+        return step, stop
+
+    async def _rescued(
+        self, task: Task, tree: Tree[Any], context: RunContext
+    ) -> list[Candidate]:
+        """Get an answer out of the best partial solution."""
+        node = self.best(tree)
+        if node is None or not node.value.text:
+            return []
+        unfinished = node.value.candidate or Candidate(
+            id=context.at("node", node.id).id,
+            text=node.value.text,
+            output_tokens=node.tokens,
+            finish_reason="length",
+        )
+        place = context.wrap_up().at("rescue")
+        forced = await forced_answer(task, unfinished, place)
+        return [forced] if forced else [unfinished]
+
+
+def solutions(tree: Tree[Any]) -> list[Candidate]:
+    """Return the solutions found, in the order in which they were asked for."""
+    nodes = (tree.nodes[id] for id in sorted(tree.nodes))
+    return [n.value.candidate for n in nodes if n.value.candidate is not None]
+
+
+def _candidate(id: str, node: Node, text: str, proposal: Proposal) -> Candidate:
+    logprob, tokens = added(node.logprob, proposal.logprob), node.tokens
+    tokens += proposal.output_tokens
+    return Candidate(
+        id=id,
+        text=text,
+        answer=extract(text),
+        logprob=logprob,
+        logprob_tokens=0 if logprob is None else tokens,
+        output_tokens=tokens,
+        finish_reason="length" if proposal.truncated else "stop",
+    )
+
+
+def _keep(node: Node, context: RunContext) -> None:
+    """Put a node into the thought graph of the run."""
+    parent = node.parent
+    above = parent is not None and parent.parent is not None
+    parents = (context.at("node", parent.id).id,) if parent and above else ("question",)
+    candidate: Candidate | None = node.value.candidate
+    if candidate is not None:
+        context.keep(candidate, parents)
+        return
+    context.think(
+        Thought(
+            id=context.at("node", node.id).id,
+            kind="thought",
+            label=" ".join(node.step.text.split())[:80],
+            score=node.score,
+            data={"text": node.step.text},
+        ),
+        parents,
+    )
