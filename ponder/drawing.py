@@ -170,6 +170,9 @@ def _named(thought: Thought, parent: str) -> str:
     if thought.kind != "verdict" and thought.score is not None:
         score = f" ({thought.score:.2f})"
     failed = "failed: " if thought.failed else ""
+    if thought.kind == "thought":
+        # A long label is cut at its end, and a search is read by its scores.
+        return f"{name}{score}: {failed}{thought.label}"
     return f"{name}: {failed}{thought.label}{score}"
 
 

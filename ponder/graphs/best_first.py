@@ -21,6 +21,7 @@ class BestFirst(StepSearch, BestFirstPolicy):
     name: ClassVar[str] = "best_first"
     source: ClassVar[str] = "https://arxiv.org/abs/2502.03438"
     logprobs: ClassVar[bool] = True
+    without_logprobs: ClassVar[str] = "the step scorer's scores"
 
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext

@@ -21,6 +21,7 @@ class PhiDecoding(StepSearch, PhiPolicy):
     name: ClassVar[str] = "phi_decoding"
     source: ClassVar[str] = "https://arxiv.org/abs/2503.13288"
     logprobs: ClassVar[bool] = True
+    without_logprobs: ClassVar[str] = "the agreement of the roll-outs alone"
 
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext

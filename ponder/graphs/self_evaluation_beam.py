@@ -21,3 +21,4 @@ class SelfEvaluationBeam(StepSearch, SelfEvaluationPolicy):
     """Who gives C, the confidence in a step."""
 
     logprobs: ClassVar[bool] = True
+    without_logprobs: ClassVar[str] = "the self-evaluation alone (lambda = 1)"

@@ -37,6 +37,8 @@ class StepSearch(TreeSearch):
 
     logprobs: ClassVar[bool] = False
     """Whether the policy uses log-probabilities."""
+    without_logprobs: ClassVar[str] = ""
+    """What such a policy goes by where the model gives none."""
 
     @cached_property
     def proposer(self) -> Proposer:
@@ -59,6 +61,8 @@ class StepSearch(TreeSearch):
         self, task: Task, expansion: Expansion, context: RunContext
     ) -> list[Proposal]:
         """Let the model continue its own text."""
+        if self.logprobs and not context.model.capabilities.logprobs:
+            context.substitute("logprobs", self.without_logprobs)
         node = expansion.node
         proposals = await self.proposer.propose(
             task,

@@ -193,6 +193,7 @@ class TreeSearch(Strategy, Policy[Any]):
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
         context, update = runtime.context, SearchState()
+        # What is left at the end is for solutions; it also has to give one an answer.
         for_end = context.wrap_up() if "stop_reason" in state else context
         places = [
             (batch, proposal, for_end.at("node", id))
@@ -267,7 +268,7 @@ class TreeSearch(Strategy, Policy[Any]):
                 place.found(candidate)
                 candidate = await self.judge(task, node, proposal, candidate, place)
                 score = candidate.verdict.score if candidate.verdict else None
-            else:
+            elif not place.wrapping_up:
                 score = await self.rate(task, node, proposal, place.at("score"))
         except OutOfBudget as over:
             stop = StopReason(over.dimension)

@@ -36,9 +36,9 @@ def test_strategies_as_text(cli: Cli) -> None:
 
 
 def test_an_unknown_strategy_has_a_nearest_name(cli: Cli) -> None:
-    done = cli("strategies", "best_of")
+    done = cli("strategies", "weighted_vot")
     assert (done.code, done.out) == (2, "")
-    assert "Did you mean best_of_n?" in done.err
+    assert "Did you mean weighted_vote?" in done.err
 
 
 def test_version(cli: Cli) -> None:

@@ -5,9 +5,15 @@ from typing import Any
 
 import pytest
 
-from ponder.graphs.base import Strategy, strategies
+from ponder.budget import Budget
+from ponder.errors import InvalidParameter
+from ponder.graphs.base import Strategy, strategies, strategy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.tree_search import TreeSearch
+from ponder.models.base import Capabilities
+from ponder.models.simulated import Problem, SimulatedModel
+from ponder.result import Candidate, Result, StopReason, Task
+from ponder.run import asolve
 
 SEARCHES = sorted(n for n, k in strategies().items() if issubclass(k, TreeSearch))
 
@@ -34,3 +40,132 @@ def _fields(cls: type[Any]) -> list[str]:
 def _private(name: str) -> bool:
     pydantics = name.startswith(("__", "model_", "_abc_"))
     return pydantics or name in ("_calculate_keys", "_iter", "_copy_and_set_values")
+
+
+QUESTION = "What is 17 + 25?"
+KNOWN = {QUESTION: Problem(truth="42")}
+LINES = {"delimiter": "\n"}
+"""The simulated model writes its steps in lines."""
+
+
+def model(**options: Any) -> SimulatedModel:
+    return SimulatedModel(**{"problems": KNOWN, "accuracy": 0.5, "seed": 3, **options})
+
+
+def right(task: Task, candidate: Candidate) -> bool:
+    return candidate.answer == "42"
+
+
+async def run(name: str, **options: Any) -> Result:
+    parameters = LINES | options.pop("parameters", {})
+    return await asolve(
+        QUESTION,
+        strategy=strategy(name, parameters),
+        **{"model": model(), "budget": Budget(tokens=20_000), **options},
+    )
+
+
+STEPWISE = [n for n in SEARCHES if "delimiter" in strategies()[n].model_fields]
+
+
+NARROW: dict[str, dict[str, Any]] = {"mindstar_levin": {"n": 3}}
+"""Levin's cost doubles and more with each step, so that it is broad before deep."""
+
+
+@pytest.mark.parametrize("name", STEPWISE)
+async def test_a_search_goes_by_steps_and_stops_when_verified(name: str) -> None:
+    result = await run(
+        name,
+        verifier=right,
+        parameters=NARROW.get(name, {}),
+        model=model(accuracy=0.8),
+        budget=Budget(tokens=100_000),
+    )
+
+    assert result.answer == "42"
+    assert result.verdict is not None and result.verdict.passed
+    depths = [n["id"] for n in result.graph["nodes"] if n["id"].startswith("node/")]
+    assert len(depths) > 2
+
+
+async def test_the_first_verified_solution_ends_the_search() -> None:
+    whole = await run("rebase", verifier=right, parameters={"stop_at": 1.1})
+    early = await run("rebase", verifier=right)
+
+    assert early.stop_reason is StopReason.VERIFIED
+    assert early.answer == whole.answer == "42"
+    assert early.usage.calls <= whole.usage.calls
+
+
+async def test_scores_of_steps_steer_the_search() -> None:
+    def only_right_paths(task: Task, candidate: Candidate) -> float:
+        return 1.0 if "42" in candidate.text or candidate.answer is None else 0.0
+
+    result = await run(
+        "rebase",
+        verifier=only_right_paths,
+        parameters={"scorer": "verifier", "stop_at": 1.1},
+        model=model(accuracy=0.3),
+    )
+
+    assert result.answer == "42"
+
+
+async def test_a_verifier_that_raises_leaves_solutions_unscored() -> None:
+    def broken(task: Task, candidate: Candidate) -> bool:
+        raise RuntimeError("no disk")
+
+    result = await run("particle_filter", verifier=broken)
+
+    assert result.answer is not None
+    assert all(c.verdict is None or c.verdict.score is None for c in result.candidates)
+    assert any("no disk" in warning for warning in result.warnings)
+
+
+async def test_without_prefill_the_next_step_is_asked_for() -> None:
+    poor = model(capabilities=Capabilities(n=True, seed=True, logprobs=True))
+    result = await run("step_beam", model=poor)
+
+    assert [s.missing for s in result.substitutes] == ["prefill"]
+    assert result.answer is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [
+        ("best_first", "the step scorer's scores"),
+        ("phi_decoding", "the agreement of the roll-outs alone"),
+        ("self_evaluation_beam", "the self-evaluation alone (lambda = 1)"),
+    ],
+)
+async def test_without_logprobs_a_substitute_is_declared(name: str, used: str) -> None:
+    poor = model(capabilities=Capabilities(n=True, seed=True, prefill=True))
+    result = await run(name, model=poor, verifier=right, parameters={})
+
+    assert ("logprobs", used) in [(s.missing, s.used) for s in result.substitutes]
+    assert result.answer is not None
+
+
+async def test_a_delimiter_that_never_comes_is_told_and_does_no_harm() -> None:
+    result = await run(
+        "rebase", parameters={"delimiter": "@@@", "step_tokens": 5, "n": 4}
+    )
+
+    assert any("'@@@'" in w and "step_tokens" in w for w in result.warnings)
+    assert result.answer is not None
+
+
+async def test_a_budget_that_ends_in_the_middle_gives_the_best_partial_an_end() -> None:
+    result = await run("rebase", budget=Budget(tokens=2000), parameters={"n": 24})
+
+    assert result.stop_reason is StopReason.TOKENS
+    assert result.usage.total_tokens <= 2000
+    assert result.answer is not None
+    assert result.candidates[-1].id == "rescue"
+
+
+def test_impossible_parameters_are_named() -> None:
+    with pytest.raises(InvalidParameter, match="Parameter n=0 of strategy 'rebase'"):
+        strategy("rebase", {"n": 0})
+    with pytest.raises(InvalidParameter, match="t_b"):
+        strategy("rebase", {"t_b": 0})

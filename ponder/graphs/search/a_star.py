@@ -79,7 +79,9 @@ class AStarPolicy(FrontierPolicy[AStarFrontier]):
                 memory.g[node.id] = memory.g[parent.id] + step
                 memory.r[node.id] = reward
                 h = heuristic(reward)
-                memory.push((node.score is None, memory.g[node.id] + h, h), node)
+                f = memory.g[node.id] + h
+                # Where f is equal, who is nearer to its end goes first.
+                memory.push((node.score is None, f, h, -node.depth), node)
 
 
 def heuristic(reward: float | None) -> float:
