@@ -1,7 +1,7 @@
 # Every chore has one name. The first use of one sets up what it needs in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration clean
+.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration bench-search clean
 
 PYTHON ?= python3
 export PYTHON
@@ -57,6 +57,11 @@ bench-engine:  ## speed of the local engine against its peers: [ARGS="..."]
 bench-orchestration:  ## cost of many calls at once, simulated model: [ARGS="..."]
 	@scripts/setup local,evals,dev
 	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
+
+bench-search:  ## time of the search policies, beside treequest: [ARGS="..."]
+	@scripts/setup evals,dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check treequest
+	@$(BIN)/python -m benchmarks.search $(ARGS)
 
 clean:  ## remove .venv and caches; models and pip's compiled packages stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
