@@ -21,6 +21,8 @@ APPENDED = "\n\nIs the story coherent so far? Answer Yes or No:"
 """The judge's question, put behind the text that it judges."""
 OPENING = "Once upon a time, in the first of many long chapters,"
 """How every answer begins: a model that has begun a story does not end it at once."""
+WORKING = "Let us work this out step by step, and write down every step:"
+"""How every answer to a word problem begins."""
 MARK = "\ufffc"
 
 
@@ -59,14 +61,16 @@ class Fanout:
     chat: Chat
     user: str
     prompt: tuple[int, ...]
-    """The token ids of the rendered chat and ``OPENING``."""
+    """The token ids of the rendered chat and ``beginning``."""
     opening: tuple[int, ...]
-    """The token ids of ``OPENING`` alone."""
+    """The token ids of ``beginning`` alone."""
     branches: int
     tokens: int
     """New tokens of each branch."""
     temperature: float
     seed: int
+    beginning: str = OPENING
+    """How every answer begins."""
     independent: bool = False
     """Ask a server with one request for each branch, all at once."""
 
@@ -100,6 +104,19 @@ class Tree:
 Job = Fanout | Tree
 Sample = dict[str, Any]
 """``seconds``, ``tokens`` and what else a contestant knows."""
+
+
+def word_problem(seed: int) -> str:
+    """Return a question whose working takes some hundred tokens."""
+    draw = random.Random(seed)
+    shelves, boxes, pens = (draw.randint(11, 48) for _ in range(3))
+    price, sold, rent = draw.randint(2, 9), draw.randint(100, 900), draw.randint(20, 99)
+    return (
+        f"A shop has {shelves} shelves. Each holds {boxes} boxes of {pens} pens. It "
+        f"sells {sold} pens on Monday and twice as many on Tuesday, at {price} dollars "
+        f"each, and pays {rent} dollars of rent a day. How many pens are left, how "
+        "much did it earn on each day after rent, and how much in all?"
+    )
 
 
 class Prompts:
@@ -139,8 +156,10 @@ class Prompts:
         before, _, after = self._render(messages=messages).prompt.partition(MARK)
         return Chat(system, before, after)
 
-    def long_chat(self, length: int, seed: int) -> tuple[Chat, tuple[int, ...]]:
-        """Return a chat of exactly ``length`` tokens that ends in a wish for a story.
+    def long_chat(
+        self, length: int, seed: int, user: str = STORY, beginning: str = OPENING
+    ) -> tuple[Chat, tuple[int, ...]]:
+        """Return a chat of exactly ``length`` tokens, its answer begun.
 
         Different seeds differ from the first word on, so no cache helps from one
         round to the next.
@@ -148,21 +167,20 @@ class Prompts:
         draw = random.Random(seed)
         single = [word for word in WORDS if len(self.ids(f" {word}")) == 1]
         system = f"Words of list {seed}:"
-        missing = length - len(self._story(system))
+        missing = length - len(self.opened(self.chat(system), user, beginning))
         if missing < 0:
             raise ValueError(f"A prompt needs at least {length - missing} tokens.")
         system = " ".join([system, *draw.choices(single, k=missing)])
-        ids = self._story(system)
+        ids = self.opened(self.chat(system), user, beginning)
         if len(ids) != length:
             raise ValueError(f"Wanted a prompt of {length} tokens, got {len(ids)}.")
         return self.chat(system), ids
 
-    def _story(self, system: str) -> tuple[int, ...]:
-        return self.opened(self.chat(system), STORY)
-
-    def opened(self, chat: Chat, user: str) -> tuple[int, ...]:
+    def opened(
+        self, chat: Chat, user: str, beginning: str = OPENING
+    ) -> tuple[int, ...]:
         """Return the token ids of a chat whose answer has begun."""
-        return self.ids(chat.prompt(user)) + self.ids(OPENING)
+        return self.ids(chat.prompt(user)) + self.ids(beginning)
 
     def fanout(
         self, *, length: int, branches: int, tokens: int, temperature: float, seed: int
@@ -171,6 +189,21 @@ class Prompts:
         chat, ids = self.long_chat(length, seed)
         opening = self.ids(OPENING)
         return Fanout(chat, STORY, ids, opening, branches, tokens, temperature, seed)
+
+    def answers(
+        self, *, length: int, branches: int, tokens: int, temperature: float, seed: int
+    ) -> Fanout:
+        """Return the job of a fan-out whose branches all solve one word problem.
+
+        That is what strategies ask for; branches then say much the same.
+        """
+        user = word_problem(seed)
+        chat, ids = self.long_chat(length, seed, user, WORKING)
+        opening = self.ids(WORKING)
+        return Fanout(
+            chat, user, ids, opening, branches, tokens, temperature, seed,
+            beginning=WORKING,
+        )  # fmt: skip
 
     def tree(
         self,

@@ -101,7 +101,7 @@ class Ponder:
                 max_tokens=job.tokens,
                 sampling=Sampling(temperature=job.temperature),
                 seed=job.seed + row,
-                prefill=OPENING,
+                prefill=job.beginning,
                 prefill_tokens=job.opening,
             )
 

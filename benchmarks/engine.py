@@ -68,6 +68,11 @@ TARGETS = (
         for peer in (BARE, PLAIN)
         for measure in ("rate", "decode_rate")
     ),
+    *(
+        Target("answers-8", measure, peer, at_least=1.1)
+        for peer in (BARE, PLAIN)
+        for measure in ("rate", "decode_rate")
+    ),
     Target("fanout-16", "rate", N_CMPL, at_least=1.15),
     Target("fanout-16", "rate", INDEPENDENT, at_least=8),
     *(
@@ -95,6 +100,15 @@ def cases(options: argparse.Namespace) -> list[Case]:
             seed=seed,
         )
 
+    def answers(branches: int) -> Callable[[Prompts, int], Job]:
+        return lambda prompts, seed: prompts.answers(
+            length=options.prompt,
+            branches=branches,
+            tokens=options.tokens,
+            temperature=options.temperature,
+            seed=seed,
+        )
+
     def tree(judge: str) -> Callable[[Prompts, int], Job]:
         return lambda prompts, seed: prompts.tree(
             depth=options.depth,
@@ -112,6 +126,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
         Case("fanout-16", fanout(16), (*everyone, INDEPENDENT)),
         Case("fanout-8", fanout(8), ("ponder", BARE, PLAIN)),
         Case("fanout-12", fanout(12), ("ponder", BARE, PLAIN)),
+        Case("answers-8", answers(8), ("ponder", BARE, PLAIN)),
         Case("tree", tree("append"), tree_makers),
         Case("tree-reprompt", tree(JUDGE_PROMPT), tree_makers),
     ]
