@@ -260,7 +260,7 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
         instructions = place.session.environment.instructions
         return await self.state_value(task, place.trail, instructions, context)
 
-    async def _judged_step(
+    async def scored(
         self, task: Task, node: Node, proposal: Proposal, place: RunContext
     ) -> tuple[Step, StopReason | None]:
         """Return a state with its value, and why the search must end, if it must."""
@@ -303,7 +303,7 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
         here.candidate = None if refused and not here.trail.last.done else solution
         return score
 
-    async def _rescued(
+    async def rescued(
         self, task: Task, tree: Tree[Any], context: RunContext
     ) -> list[Candidate]:
         """Return the best episode as it is: more words of the model do not end it."""

@@ -8,7 +8,8 @@ batches of branches that share their prefixes.
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from itertools import islice
+from typing import Any, ClassVar, Literal, TypeVar
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -27,6 +28,8 @@ from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
 from ponder.result import Candidate, StopReason, Task
 from ponder.thoughts import Thought
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -173,50 +176,36 @@ class TreeSearch(Strategy, Policy[Any]):
                 for b in batches
             ]
         )
-        found: list[Sequence[Proposal]] = []
-        failures = 0
-        update: SearchState = {}
-        for outcome in outcomes:
-            failures += isinstance(outcome, ModelError)
-            if isinstance(outcome, OutOfBudget):
-                update["stop_reason"] = StopReason(outcome.dimension)
-            elif isinstance(outcome, Exception) and not isinstance(outcome, ModelError):
-                raise outcome
-            found.append(() if isinstance(outcome, Exception) else outcome)
-        if failures == len(batches) and len(state["tree"].nodes) == 1:
+        failed = [isinstance(outcome, ModelError) for outcome in outcomes]
+        if failed and all(failed) and len(state["tree"].nodes) == 1:
             raise context.shared.failures[0]
-        for batch, proposals in zip(batches, found, strict=True):
-            batch.proposals = proposals
-        return update
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            batch.proposals = _unless_expected(outcome)
+        reasons = [o.dimension for o in outcomes if isinstance(o, OutOfBudget)]
+        return {"stop_reason": StopReason(reasons[-1])} if reasons else {}
 
     async def _score(
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
-        context, update = runtime.context, SearchState()
+        context = runtime.context
         # What is left at the end is for solutions; it also has to give one an answer.
-        for_end = context.wrap_up() if "stop_reason" in state else context
-        places = [
-            (batch, proposal, for_end.at("node", id))
-            for batch in state["batches"]
-            for id, proposal in zip(batch.expansion.ids, batch.proposals, strict=False)
-        ]
+        at_end = context.wrap_up() if "stop_reason" in state else context
         outcomes = await settle(
             [
-                self._judged_step(state["task"], batch.expansion.node, proposal, place)
-                for batch, proposal, place in places
+                self.scored(
+                    state["task"], b.expansion.node, proposal, at_end.at("node", id)
+                )
+                for b in state["batches"]
+                for id, proposal in zip(b.expansion.ids, b.proposals, strict=False)
             ]
         )
-        steps: dict[int, list[Step]] = {}
-        for (batch, _, _), outcome in zip(places, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                raise outcome
-            step, stop = outcome
-            steps.setdefault(batch.expansion.first, []).append(step)
-            if stop is not None:
-                update["stop_reason"] = stop
+        scored = iter(map(_or_raise, outcomes))
+        reasons: list[StopReason] = []
         for batch in state["batches"]:
-            batch.steps = steps.get(batch.expansion.first, [])
-        return update
+            pairs = list(islice(scored, len(batch.proposals)))
+            batch.steps = [step for step, _ in pairs]
+            reasons += [reason for _, reason in pairs if reason is not None]
+        return {"stop_reason": reasons[-1]} if reasons else {}
 
     async def _tell(
         self, state: SearchState, runtime: Runtime[RunContext]
@@ -249,12 +238,12 @@ class TreeSearch(Strategy, Policy[Any]):
             if node.value.candidate is not None
         }
         if not any(c.answer for c in pool):
-            pool += await self._rescued(state["task"], tree, context)
+            pool += await self.rescued(state["task"], tree, context)
         return {"outcome": choose(pool, weights, self.select, self.equality, reason)}
 
     # -- what the nodes are made of --------------------------------------------------
 
-    async def _judged_step(
+    async def scored(
         self, task: Task, node: Node, proposal: Proposal, place: RunContext
     ) -> tuple[Step, StopReason | None]:
         """Return a proposal with its score, and why the search must end, if it must."""
@@ -284,7 +273,7 @@ class TreeSearch(Strategy, Policy[Any]):
         )
         return step, stop
 
-    async def _rescued(
+    async def rescued(
         self, task: Task, tree: Tree[Any], context: RunContext
     ) -> list[Candidate]:
         """Get an answer out of the best partial solution."""
@@ -300,6 +289,19 @@ class TreeSearch(Strategy, Policy[Any]):
         place = context.wrap_up().at("rescue")
         forced = await forced_answer(task, unfinished, place)
         return [forced] if forced else [unfinished]
+
+
+def _unless_expected(outcome: list[Proposal] | Exception) -> Sequence[Proposal]:
+    """Return proposals, none where the model failed or the budget is at its end."""
+    if isinstance(outcome, ModelError | OutOfBudget):
+        return ()
+    return _or_raise(outcome)
+
+
+def _or_raise(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def solutions(tree: Tree[Any]) -> list[Candidate]:
