@@ -29,6 +29,7 @@ class Format(StrEnum):
     TEXT = "text"
     MERMAID = "mermaid"
     DOT = "dot"
+    SVG = "svg"
     JSON = "json"
     CALLS = "calls"
 
@@ -74,8 +75,9 @@ def show(
         typer.Option(
             "--format",
             "-f",
-            help="text, mermaid, dot or json: the thought graph; calls: the numbered "
-            "steps, as for 'ponder fork --at'.",
+            help="text, mermaid, dot, svg or json: the thought graph (svg: a picture, "
+            "to write into a file with '> run.svg'); calls: the numbered steps, as for "
+            "'ponder fork --at'.",
         ),
     ] = Format.TEXT,
     debug: DebugOption = False,

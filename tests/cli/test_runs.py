@@ -2,11 +2,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from ponder.cli.runs import _age
-from ponder.drawing import one_line
+from ponder.cli.runs import Format, _age
+from ponder.drawing import DRAWINGS, one_line
 from ponder.errors import ModelUnreachable
 from ponder.models.base import Model
 from ponder.models.scripted import ScriptedModel
@@ -58,10 +59,20 @@ def test_show_as_text_fits_80_columns(cli: Cli, run_id: str) -> None:
 def test_show_as_graphs(cli: Cli, run_id: str) -> None:
     assert cli("show", run_id, "--format", "mermaid").out.startswith("flowchart TD\n")
     assert cli("show", run_id, "--format", "dot").out.startswith("digraph ")
+    picture = ElementTree.fromstring(cli("show", run_id, "--format", "svg").out)
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    assert QUESTION in picture.itertext()
     data = json.loads(cli("show", run_id, "--format", "json").out)
     graph = ThoughtGraph.from_json(data)
     assert graph.thought("question").label == QUESTION
     assert {"sample/0", "sample/1/verdict", "answer"} <= set(graph.graph)
+
+
+def test_help_of_show_names_every_format(cli: Cli) -> None:
+    done = cli("show", "--help")
+    assert done.code == 0
+    assert all(format.value in done.out for format in Format)
+    assert set(DRAWINGS) < {format.value for format in Format}
 
 
 def test_show_calls_numbers_the_steps(cli: Cli, run_id: str) -> None:
