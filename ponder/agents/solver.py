@@ -107,7 +107,8 @@ async def forced_answer(
         answer = extract(completion.text)
         text = f"{unfinished.text}\n\n{completion.text}"
     candidate = unfinished.model_copy(
-        update={"id": context.id, "text": text, "answer": answer}
+        # A verdict on the unfinished text says nothing about this one.
+        update={"id": context.id, "text": text, "answer": answer, "verdict": None}
     )
     context.found(candidate)
     context.keep(candidate, (unfinished.id,))
