@@ -7,8 +7,9 @@ from ponder.agents.answers import Equality, group
 from ponder.graphs.pool import unanswered
 from ponder.result import Candidate, Outcome, StopReason
 
-Select = Literal["best", "vote"]
-"""The solution of most weight, or a vote of the answers by weight."""
+Select = Literal["best", "vote", "synthesis"]
+"""The solution of most weight, a vote of the answers by weight, or a new solution that
+the model writes from all (a vote, where it cannot)."""
 
 
 def choose(

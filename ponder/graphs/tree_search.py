@@ -18,6 +18,7 @@ from pydantic import Field
 from ponder.agents.answers import Equality, extract
 from ponder.agents.proposer import Proposal
 from ponder.agents.solver import forced_answer
+from ponder.agents.synthesizer import synthesise
 from ponder.agents.verifier import judged
 from ponder.concurrency import settle
 from ponder.context import RunContext
@@ -26,7 +27,7 @@ from ponder.graphs.base import Graph, State, Strategy
 from ponder.graphs.choosing import Select, choose
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
-from ponder.result import Candidate, StopReason, Task
+from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class TreeSearch(Strategy, Policy[Any]):
     needs_verifier: ClassVar[bool] = True
 
     select: Select = "best"
-    """How one answer is made of the finished solutions: ``best`` or ``vote``."""
+    """How one answer is made of the solutions: ``best``, ``vote``, ``synthesis``."""
     equality: Equality = "math"
     """How answers are compared in a vote: ``math`` or ``exact``."""
     in_flight: int | None = Field(default=None, ge=1)
@@ -239,7 +240,10 @@ class TreeSearch(Strategy, Policy[Any]):
         }
         if not any(c.answer for c in pool):
             pool += await self.rescued(state["task"], tree, context)
-        return {"outcome": choose(pool, weights, self.select, self.equality, reason)}
+        outcome = choose(pool, weights, self.select, self.equality, reason)
+        if self.select == "synthesis" and len(pool) > 1:
+            outcome = await _synthesised(state["task"], outcome, context)
+        return {"outcome": outcome}
 
     # -- what the nodes are made of --------------------------------------------------
 
@@ -289,6 +293,25 @@ class TreeSearch(Strategy, Policy[Any]):
         place = context.wrap_up().at("rescue")
         forced = await forced_answer(task, unfinished, place)
         return [forced] if forced else [unfinished]
+
+
+async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcome:
+    """Return a solution written from all; the vote, where there can be none."""
+    place = context.wrap_up().at("synthesis")
+    try:
+        written = await synthesise(task, vote.candidates, place)
+    except (ModelError, OutOfBudget):
+        written = None
+    if written is None or written.answer is None:
+        context.substitute("synthesis", "a vote of the solutions")
+        return vote
+    context.keep(written, tuple(c.id for c in vote.candidates))
+    return Outcome(
+        answer=written.answer,
+        text=written.text,
+        candidates=(*vote.candidates, written),
+        stop_reason=vote.stop_reason,
+    )
 
 
 def _unless_expected(outcome: list[Proposal] | Exception) -> Sequence[Proposal]:

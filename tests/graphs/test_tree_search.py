@@ -10,6 +10,7 @@ from ponder.errors import InvalidParameter
 from ponder.graphs.base import Strategy, strategies, strategy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.tree_search import TreeSearch
+from ponder.messages import Completion, Request
 from ponder.models.base import Capabilities
 from ponder.models.simulated import Problem, SimulatedModel
 from ponder.result import Candidate, Result, StopReason, Task
@@ -162,6 +163,42 @@ async def test_a_budget_that_ends_in_the_middle_gives_the_best_partial_an_end() 
     assert result.usage.total_tokens <= 2000
     assert result.answer is not None
     assert result.candidates[-1].id == "rescue"
+
+
+class Writer(SimulatedModel):
+    """Writes one solution from all that it is shown."""
+
+    reply = "Together they say \\boxed{42}."
+
+    async def generate(self, request: Request, **options: Any) -> list[Completion]:
+        completions = await super().generate(request, **options)
+        if all(m.content.count("Step 1") < 2 for m in request.messages):
+            return completions
+        return [c.model_copy(update={"text": self.reply}) for c in completions]
+
+
+async def test_solutions_can_be_made_into_a_new_one() -> None:
+    writer = Writer(problems=KNOWN, accuracy=0.2, seed=3)
+    result = await run(
+        "rebase", model=writer, parameters={"select": "synthesis", "n": 4}
+    )
+
+    assert result.answer == "42"
+    assert result.candidates[-1].id == "synthesis"
+    assert result.roles["synthesizer"].calls == 1
+
+
+async def test_where_nothing_can_be_written_the_vote_counts_and_says_so() -> None:
+    writer = Writer(problems=KNOWN, accuracy=0.2, seed=3)
+    writer.reply = "I cannot tell."
+    parameters = {"select": "synthesis", "n": 4}
+    vote = await run("rebase", model=writer, parameters=parameters | {"select": "vote"})
+    result = await run("rebase", model=writer, parameters=parameters)
+
+    assert result.answer == vote.answer
+    assert ("synthesis", "a vote of the solutions") in [
+        (s.missing, s.used) for s in result.substitutes
+    ]
 
 
 def test_impossible_parameters_are_named() -> None:
