@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ponder.cli.answer import show_result
+from ponder.cli.console import say
 from ponder.cli.errors import reported
 from ponder.cli.follow import follow
 from ponder.cli.live import display
@@ -20,12 +21,15 @@ from ponder.cli.options import (
     SetOption,
     StrategyOption,
     StreamOption,
+    TaskOption,
     TokensOption,
     VerifierOption,
     pairs,
     read_question,
 )
+from ponder.cli.problem import pose, show_solved
 from ponder.cli.verifiers import load_verifier
+from ponder.errors import InvalidInput
 from ponder.run import asolve
 from ponder.settings import load_settings
 
@@ -38,6 +42,7 @@ def ask(
             help="The question; '-' or nothing reads standard input.",
         ),
     ] = None,
+    task: TaskOption = None,
     strategy: StrategyOption = None,
     model: ModelOption = None,
     verifier: VerifierOption = None,
@@ -51,7 +56,7 @@ def ask(
     stream: StreamOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Answer a question."""
+    """Answer a question, or solve a problem of a benchmark."""
     with reported(debug=debug, as_json=as_json), asyncio.Runner() as runner:
         settings = load_settings(
             model=model,
@@ -61,8 +66,14 @@ def ask(
             budget_calls=budget_calls,
             budget_cost=budget_cost,
         )
-        asked, judge = read_question(question), load_verifier(verifier)
+        if task is not None and question is not None:
+            raise InvalidInput("Give a question or --task, not both.")
+        posed = pose(task) if task is not None else None
+        asked = posed.problem.question if posed else read_question(question)
+        judge = posed.verifier(verifier) if posed else load_verifier(verifier)
         given = pairs(parameters)
+        if posed and not as_json:
+            say(f"{asked}\n")
         shown = display(stream=stream)
         shown.loading(settings.model)
         result = follow(
@@ -77,4 +88,7 @@ def ask(
             shown,
             runner,
         )
+        if posed is not None:
+            code = show_solved(posed, result, as_json=as_json, text_shown=stream)
+            raise typer.Exit(code)
         raise typer.Exit(show_result(result, as_json=as_json, text_shown=stream))

@@ -35,6 +35,15 @@ VerifierOption = Annotated[
         metavar="V",
     ),
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="Ask a generated problem instead, such as calendar:seed=7,people=3, and "
+        "show the thoughts and the validator's verdict. Adds the verifier 'exact'.",
+        metavar="TASK",
+    ),
+]
 TokensOption = Annotated[
     int | None,
     typer.Option("--budget-tokens", min=0, help="Input plus output tokens."),

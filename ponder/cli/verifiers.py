@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +14,10 @@ from ponder.context import Verifier
 from ponder.errors import InvalidInput, UnknownName
 
 JUDGE = "judge"
-FORMS = (JUDGE, "MODULE:FUNCTION", "FILE.py:FUNCTION")
+FORMS = ("MODULE:FUNCTION", "FILE.py:FUNCTION")
 
 
-def load_verifier(spec: str | None) -> Verifier | None:
+def load_verifier(spec: str | None, known: Sequence[str] = (JUDGE,)) -> Verifier | None:
     """Return the verifier that is meant.
 
     The name of a function's verifier is where it can be found again, so that
@@ -24,6 +25,7 @@ def load_verifier(spec: str | None) -> Verifier | None:
 
     Args:
         spec: ``judge``, ``MODULE:FUNCTION``, ``FILE.py:FUNCTION`` or nothing.
+        known: Names that a message should tell of.
 
     Raises:
         UnknownName: There is no such verifier or function.
@@ -35,7 +37,7 @@ def load_verifier(spec: str | None) -> Verifier | None:
         return Judge()
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
-        raise UnknownName("verifier", spec, FORMS)
+        raise UnknownName("verifier", spec, (*known, *FORMS))
     module, origin = _load(place, spec)
     try:
         found = attrgetter(name)(module)

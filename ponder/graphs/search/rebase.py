@@ -15,6 +15,8 @@ class RebasePolicy(LevelPolicy[Level]):
 
     A live node j of a level gets W_j = round(B e^{R_j/T_b} / sum_k e^{R_k/T_b}) of the
     width B. Finished solutions leave, and take their share of the width with them.
+    PlanGEN's REBASE (Parmar et al. 2025, https://arxiv.org/abs/2502.16111) also narrows
+    the width after each expansion, which is ``shrink``.
     """
 
     n: int = Field(default=16, ge=1)
@@ -23,13 +25,16 @@ class RebasePolicy(LevelPolicy[Level]):
     """T_b, balance temperature: small values give all width to the best node."""
     depth: int = Field(default=16, ge=1)
     """Most steps of a solution."""
+    shrink: int = Field(default=0, ge=0)
+    """How much B loses with every level expanded; 0 is Wu et al.'s REBASE, 1 that of
+    PlanGEN. A search whose width is gone ends, with fewer than N solutions."""
 
     def next_level(self, tree: Tree[Level], born: Sequence[Node]) -> Iterable[Wish]:
         """Share out what is left of the width among the live nodes."""
         if tree.memory.number == 0:
             return [Wish(tree.root, self.n)]
         live = [node for node in born if not node.final and node.depth < self.depth]
-        budget = self.n - len(tree.finals)
+        budget = self.n - self.shrink * tree.memory.number - len(tree.finals)
         shares = widths([node.score for node in live], budget, self.t_b)
         return [Wish(node, w) for node, w in zip(live, shares, strict=True) if w > 0]
 

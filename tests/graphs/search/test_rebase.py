@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ponder.graphs.search.rebase import RebasePolicy, widths
 from ponder.graphs.search.simulate import noise, search
+from ponder.graphs.search.tree import Step
 
 
 def formula(rewards: list[float], budget: int, t_b: float) -> list[float]:
@@ -51,3 +52,29 @@ def test_n_solutions_are_finished_and_no_more(n: int) -> None:
     tree = search(RebasePolicy(n=n), noise(2))
 
     assert len(tree.finals) == n
+
+
+def test_the_width_shrinks_with_each_level_and_by_default_does_not() -> None:
+    assert level_widths(RebasePolicy(n=10, shrink=1, depth=20)) == list(
+        range(10, 0, -1)
+    )
+    assert level_widths(RebasePolicy(n=4, shrink=3, depth=20)) == [4, 1]
+    assert level_widths(RebasePolicy(n=3, depth=4)) == [3, 3, 3, 3]
+
+
+def level_widths(policy: RebasePolicy) -> list[int]:
+    """Return the samples of each level where no solution ever ends."""
+    tree, widths_ = policy.start(seed=1), []
+    while asked := policy.ask(tree):
+        widths_.append(sum(one.n for one in asked))
+        for one in asked:
+            policy.tell(tree, one, [Step(score=0.5) for _ in range(one.n)])
+    return widths_
+
+
+def test_finished_solutions_take_their_width_beside_what_it_shrinks_by() -> None:
+    policy = RebasePolicy(n=10, shrink=1)
+    tree = policy.start(seed=1)
+    (first,) = policy.ask(tree)
+    policy.tell(tree, first, [Step(score=0.5, final=i < 3) for i in range(10)])
+    assert sum(one.n for one in policy.ask(tree)) == 10 - 1 - 3
