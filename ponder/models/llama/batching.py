@@ -8,8 +8,11 @@ from ponder.models.llama.branch import Branch, State
 from ponder.models.llama.drafts import Draft, Drafter
 from ponder.models.llama.profile import Profile
 
-MIXED_ROWS = 128
-"""Rows of a step that both continues branches and computes prompts."""
+MIXED_ROWS = 63
+"""Rows of a step that both continues branches and computes prompts: from 64 rows on,
+flash attention on the CPU works in tiles that cover all cells in use, masked or not."""
+_LEAST_CHUNK = 16
+"""Rows of a prompt in such a step, however many branches go on."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Batcher:
         steps = [_one_each(chunk) for chunk in chunks] or [Rows()]
         limit = self._n_batch
         if decoding:
-            limit = min(limit, max(MIXED_ROWS, 2 * len(steps[-1])))
+            limit = min(limit, max(MIXED_ROWS, len(steps[-1]) + _LEAST_CHUNK))
         self._fill(steps[-1], filling, limit)
         return steps
 

@@ -50,6 +50,11 @@ class Branch(ABC):
         self.error: Exception | None = None
 
     @property
+    def brief(self) -> bool:
+        """Whether it ends with its known tokens, without a step of its own."""
+        return self.limit <= self.prompt_length
+
+    @property
     @abstractmethod
     def first_output(self) -> int:
         """First position whose logits are wanted; all later ones are too."""

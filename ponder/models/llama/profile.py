@@ -25,6 +25,10 @@ _SECONDS = 6.0
 """About how long measuring may take; larger row counts are left out then."""
 _NOISY = 1.25
 """The best two of several equal runs may differ by this factor."""
+_ENOUGH = 0.97
+"""Rows that are computed at this share of the best speed are as good as it."""
+_CROWD = 16
+"""So many branches may always run side by side."""
 _WORTHWHILE = 0.95
 """A split or padding must save a twentieth, or measuring noise would decide."""
 
@@ -69,6 +73,18 @@ class Profile:
         )
         worthwhile = self.time(fastest) < _WORTHWHILE * self.time(rows)
         return fastest if worthwhile else rows
+
+    @property
+    def crowd(self) -> int | None:
+        """The fewest rows of which a decode gets through as many a second as of any.
+
+        More branches than that, side by side, make none of them end earlier, and take
+        cells that slow the others down. ``None`` if more rows than were measured may
+        be faster still.
+        """
+        best = min(seconds / rows for rows, seconds in self.seconds.items())
+        enough = next(r for r, s in self.seconds.items() if s * _ENOUGH <= best * r)
+        return None if enough in (1, _ROWS[-1]) else max(enough, _CROWD)
 
     def partition(self, rows: int) -> list[int]:
         """Cut rows into the groups that take the least time in all.

@@ -10,6 +10,8 @@ Pure logic over a context that can be faked. The rules:
   that cost nothing, by the profile of the machine, try guesses at the tokens after.
 - What a finished branch computed stays cached until cells or sequences run short, or
   until keeping it costs more than computing it again.
+- No more branches run side by side than make the machine faster, by its profile; those
+  that only read logits, as a judge does, need not wait for that.
 - Branches are admitted in order of arrival, and none overtakes one that waits for
   room. If room runs short all the same, the youngest gives up its cells and goes
   on later; it loses nothing but time.
@@ -89,6 +91,7 @@ class Scheduler:
         self._batcher = Batcher(
             context.n_batch, context.max_outputs, profile, self._drafter
         )
+        self._crowd = profile.crowd or context.n_seq_max
         self.cache = Cache(context)
         self._waiting: list[Branch] = []
         self._live: list[Branch] = []
@@ -200,6 +203,8 @@ class Scheduler:
                 self._count_reuse(branch, branch.prompt_length)
                 self._deliver(branch, first, row)
                 touched.append(branch)
+                continue
+            if len(self._live) >= self._crowd and not branch.brief:
                 continue
             usable = first if row is None else first + 1
             source, matched = self.cache.match(branch.tokens[:usable])

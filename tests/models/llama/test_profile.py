@@ -42,6 +42,16 @@ def test_the_flat_profile_cuts_nothing_and_spares_nothing() -> None:
         assert FLAT.worthwhile(rows, [1.0, 0.9]) == 0
 
 
+def test_no_more_branches_are_a_crowd_than_make_the_machine_faster() -> None:
+    stairs = {1: 39.0, 8: 166.0, 16: 175.0, 24: 225.0, 32: 251.0, 48: 374.0}
+
+    assert Profile(stairs).crowd == 32
+    assert Profile({1: 30, 4: 90, 8: 216}).crowd == 16
+    assert FLAT.crowd is None
+    # Where the largest number measured is best, still more may be better.
+    assert Profile({1: 10.0, 32: 20.0, 64: 21.0}).crowd is None
+
+
 def test_rows_that_cost_nothing_are_used() -> None:
     # The staircase measured on a 1.5B model: 9 to 16 rows cost the same.
     profile = Profile({1: 38, 4: 102, 8: 149, 12: 154, 16: 159, 17: 222})

@@ -392,6 +392,27 @@ def test_rows_are_cut_by_the_profile() -> None:
     assert all(is_right(b) for b in branches)
 
 
+def test_a_crowd_waits_but_not_for_a_judge() -> None:
+    context = FakeContext(n_ctx=4000, n_seq_max=64)
+    stairs = Profile({1: 1.0, 16: 2.0, 48: 7.0})
+    scheduler = Scheduler(context, stairs)
+    prompt = lasting(8, 20)
+    many = [generation(prompt, 20) for _ in range(24)]
+    for branch in many:
+        scheduler.submit(branch)
+    for _ in range(3):
+        scheduler.step()
+    assert scheduler.live == 16
+    judge = Scoring(prompt_of(5, seed=1), [3])
+    scheduler.submit(judge)
+    scheduler.step()
+    assert judge.state is State.DONE
+    assert [b.state is State.WAITING for b in many] == [False] * 16 + [True] * 8
+
+    run(scheduler, context)
+    assert all(b.state is State.DONE for b in many)
+
+
 def test_rows_are_padded_where_more_are_faster() -> None:
     context = FakeContext()
     scheduler = Scheduler(context, Profile({1: 1.0, 3: 9.0, 4: 2.0}))
