@@ -9,7 +9,7 @@ from ponder.agents.choice import plain_model as plain_model  # where it is looke
 from ponder.context import RunContext, Verifier
 from ponder.errors import ModelError, OutOfBudget, UnknownName, VerifierError
 from ponder.models.base import Model
-from ponder.result import Candidate, Task, Verdict
+from ponder.result import Candidate, StopReason, Task, Verdict
 
 Judgement = Verdict | bool | float | None
 Check = Callable[[Task, Candidate], Judgement | Awaitable[Judgement]]
@@ -157,20 +157,30 @@ def verifier(value: Verifier | Check | str) -> Verifier:
 
 
 async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candidate:
-    """Return a candidate with the verdict of the run's verifier (a judge by default).
+    """Return a candidate with a verdict: what it has, or what ``verified`` gives it."""
+    if candidate.verdict is not None:
+        return candidate
+    found, _ = await verified(task, candidate, context)
+    return found
 
-    A verifier that fails leaves the candidate unscored; it never scores it 0. If the
-    budget ends first, the candidate comes back as it was.
+
+async def verified(
+    task: Task, candidate: Candidate, context: RunContext
+) -> tuple[Candidate, StopReason | None]:
+    """Return a candidate with the verdict of the run's verifier, a judge by default.
+
+    A verifier that fails leaves the candidate without a score. Where the budget admits
+    no verdict, the candidate comes back as it was, with the limit that was met.
     """
-    if candidate.error is not None or candidate.verdict is not None:
-        return candidate
-    role = context.verifier or Judge()
+    if candidate.error is not None:
+        return candidate, None
     try:
+        role = context.verifier or Judge()
         verdict = await role.verify(task, candidate, context)
-    except OutOfBudget:
-        return candidate
+    except OutOfBudget as stop:
+        return candidate, StopReason(stop.dimension)
     except (VerifierError, ModelError) as error:
         context.warn(str(error))
         verdict = Verdict(feedback=str(error))
     context.judged(candidate, verdict)
-    return candidate.model_copy(update={"verdict": verdict})
+    return candidate.model_copy(update={"verdict": verdict}), None

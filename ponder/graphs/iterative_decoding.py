@@ -10,17 +10,17 @@ from pydantic import Field
 from ponder.agents.critic import criticise
 from ponder.agents.refiner import refine
 from ponder.agents.solver import Solver, attempt
-from ponder.agents.verifier import Judge
+from ponder.agents.verifier import verified
 from ponder.concurrency import settle
 from ponder.context import RunContext
-from ponder.errors import ModelError, OutOfBudget, VerifierError
+from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, register, rounds
 from ponder.graphs.batches import HOPELESS, Sampled, with_an_answer
 from ponder.graphs.best_of_n import score
 from ponder.graphs.pool import raise_if_all_failed
 from ponder.graphs.self_consistency import majority
 from ponder.messages import Sampling
-from ponder.result import Candidate, Outcome, StopReason, Task, Verdict
+from ponder.result import Candidate, Outcome, StopReason, Task
 
 Run = Runtime[RunContext]
 
@@ -271,25 +271,3 @@ async def verify_all(
         pool.append(candidate)
         context.keep(candidate, ())
     return pool, refused
-
-
-async def verified(
-    task: Task, candidate: Candidate, context: RunContext
-) -> tuple[Candidate, StopReason | None]:
-    """Return a candidate with the verdict of the run's verifier, a judge by default.
-
-    A verifier that fails leaves the candidate without a score. Where the budget admits
-    no verdict, the candidate comes back as it was, with the limit that was met.
-    """
-    if candidate.error is not None:
-        return candidate, None
-    try:
-        role = context.verifier or Judge()
-        verdict = await role.verify(task, candidate, context)
-    except OutOfBudget as stop:
-        return candidate, StopReason(stop.dimension)
-    except (VerifierError, ModelError) as error:
-        context.warn(str(error))
-        verdict = Verdict(feedback=str(error))
-    context.judged(candidate, verdict)
-    return candidate.model_copy(update={"verdict": verdict}), None

@@ -15,14 +15,13 @@ from ponder.agents.choice import choose, plain_model
 from ponder.agents.critic import criticise
 from ponder.agents.refiner import refine
 from ponder.agents.solver import STEP_BY_STEP, forced_answer, solver
-from ponder.agents.verifier import Judge
+from ponder.agents.verifier import Judge, verified
 from ponder.budget import Dimension
 from ponder.concurrency import settle
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, Strategy, register
 from ponder.graphs.best_of_n import score
-from ponder.graphs.iterative_decoding import verified
 from ponder.graphs.pool import rescue, unanswered
 from ponder.messages import Completion, FinishReason, Request, Sampling, system, user
 from ponder.result import Candidate, Outcome, StopReason, Task, Verdict
