@@ -18,6 +18,7 @@ from ponder.budget import Ledger, Reservation
 from ponder.concurrency import chain
 from ponder.errors import (
     ControlFlow,
+    InvalidInput,
     InvalidParameter,
     ModelError,
     OutOfBudget,
@@ -32,6 +33,7 @@ from ponder.events import (
     Emit,
     Judged,
     Refused,
+    Retrieved,
     Substituted,
     TextDelta,
     Warned,
@@ -39,6 +41,7 @@ from ponder.events import (
 from ponder.journal import Entry, Kind, RunLog, content_key
 from ponder.messages import Completion, OnDelta, Request, Usage
 from ponder.models.base import Model
+from ponder.passages import Passage, Retriever
 from ponder.result import Candidate, Substitute, Task, Verdict
 from ponder.thoughts import Thought, ThoughtGraph
 
@@ -127,6 +130,7 @@ class RunContext:
     shared: Shared
     seed: int = 0
     verifier: Verifier | None = None
+    retriever: Retriever | None = None
     path: Path = ()
     wrapping_up: bool = False
     """Calls made from here may use the share kept back for the end."""
@@ -230,6 +234,36 @@ class RunContext:
         value = await compute()
         self._record(key, "value", value)
         return value
+
+    async def retrieve(self, query: str, k: int) -> list[Passage]:
+        """Search the documents of the run; a search is made once per place.
+
+        Args:
+            query: What to look for; an empty one finds nothing.
+            k: At most so many passages.
+
+        Raises:
+            InvalidInput: The run has no documents.
+            RetrievalError: The search failed: the run can go on without.
+        """
+        retriever = self.retriever
+        if retriever is None:
+            raise InvalidInput(
+                "This strategy searches documents, and the run has none: give a "
+                "retriever to ponder.solve(...), or --docs FOLDER."
+            )
+        if not query.strip():
+            return []
+
+        async def search() -> dict[str, Any]:
+            found = await retriever.search(query, k)
+            return {"passages": [p.model_dump(mode="json") for p in found]}
+
+        value = await self.remember(f"{retriever.name}\n{k}\n{query}", search)
+        passages = [Passage.model_validate(p) for p in value["passages"]]
+        places = tuple(p.place for p in passages)
+        self.shared.emit(Retrieved(path=self.id, query=query, passages=places))
+        return passages
 
     def found(self, candidate: Candidate) -> None:
         """Tell of a candidate as soon as it is there."""

@@ -14,6 +14,7 @@ PonderError
 │   ├── MalformedReply          the reply cannot be understood
 │   └── EngineClosed            the local engine was closed meanwhile
 ├── VerifierError               a verifier raised or returned nonsense
+├── RetrievalError              documents cannot be read, indexed or searched
 ├── CannotRestore               an environment came to no state it was in before
 ├── JournalError                the journal cannot be read or written
 │   └── ReplayDrift             a replay met a call that the journal does not hold
@@ -124,6 +125,10 @@ class MalformedReply(ModelError):
 
 class EngineClosed(ModelError):
     """The local engine was closed while the request waited."""
+
+
+class RetrievalError(PonderError):
+    """Documents cannot be read, indexed or searched."""
 
 
 class VerifierError(PonderError):

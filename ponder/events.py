@@ -88,6 +88,16 @@ class Judged(Value):
     verdict: Verdict
 
 
+class Retrieved(Value):
+    """A search for passages came back."""
+
+    kind: Literal["retrieved"] = "retrieved"
+    path: str
+    query: str
+    passages: tuple[str, ...]
+    """Where they stand, the best first."""
+
+
 class Substituted(Value):
     """Something was missing, and something else was used."""
 
@@ -133,6 +143,7 @@ Event = Annotated[
     | Refused
     | CandidateFound
     | Judged
+    | Retrieved
     | Substituted
     | Warned
     | RunFinished

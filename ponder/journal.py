@@ -53,12 +53,14 @@ class RunRecord(Value):
     run_id: str
     question: str
     history: list[dict[str, Any]] = Field(default_factory=list)
+    examples: list[dict[str, Any]] = Field(default_factory=list)
     strategy: str
     """Name and parameters; see ``ponder.graphs.base.Strategy.spec``."""
     model: str
     capabilities: dict[str, Any] = Field(default_factory=dict)
     """Of the model: they decide the way of a strategy, also in a replay."""
     verifier: str | None = None
+    retriever: str | None = None
     budget: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
     forked_from: str | None = None

@@ -16,6 +16,7 @@ from ponder.messages import Message
 from ponder.models.base import Capabilities, Model
 from ponder.models.load import NamedModel
 from ponder.models.load import open_model as open_plain_model
+from ponder.passages import Passage, Retriever
 from ponder.result import Task
 from ponder.settings import Settings
 
@@ -29,12 +30,16 @@ class Plan:
     model: Model
     verifier: Verifier | None
     budget: Budget
+    retriever: Retriever | None = None
 
     @property
     def task(self) -> Task:
         """The task of the run."""
-        history = tuple(Message.model_validate(m) for m in self.record.history)
-        return Task(question=self.record.question, history=history)
+        return Task(
+            question=self.record.question,
+            history=tuple(map(Message.model_validate, self.record.history)),
+            examples=tuple(map(Message.model_validate, self.record.examples)),
+        )
 
 
 def open_model(model: Model | str, settings: Settings) -> Model:
@@ -92,24 +97,37 @@ def plan_new(
     budget: Budget | None,
     seed: int,
     history: Sequence[Message],
+    examples: Sequence[Message],
+    retriever: Retriever | None,
 ) -> Plan:
     """Turn what a caller asked for into a plan; see ``ponder.run.asolve``."""
     chosen = named_strategy(strategy or settings.strategy, parameters)
+    if chosen.needs_retriever and retriever is None:
+        raise InvalidInput(
+            f"Strategy '{chosen.name}' searches documents: give a retriever to "
+            "ponder.solve(...), or --docs FOLDER."
+        )
     opened = open_model(model or settings.model, settings)
     judge = as_verifier(verifier) if verifier is not None else None
     limits = limits_for(budget or default_budget(settings), chosen, judge)
     record = RunRecord(
         run_id=run_id,
         question=checked_question(question),
-        history=[m.model_dump(mode="json", exclude_defaults=True) for m in history],
+        history=_plain(history),
+        examples=_plain(examples),
         strategy=chosen.spec(),
         model=opened.name,
         capabilities=plain_model(opened).capabilities.model_dump(mode="json"),
         verifier=judge.name if judge else None,
+        retriever=retriever.name if retriever else None,
         budget=limits.model_dump(mode="json", exclude_none=True),
         seed=seed,
     )
-    return Plan(record, chosen, opened, judge, limits)
+    return Plan(record, chosen, opened, judge, limits, retriever)
+
+
+def _plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [m.model_dump(mode="json", exclude_defaults=True) for m in messages]
 
 
 def default_budget(settings: Settings) -> Budget:
@@ -129,12 +147,18 @@ def plan_again(
     model: Model | str | None,
     verifier: Verifier | Check | str | None,
     budget: Budget | None,
+    retriever: Retriever | None,
 ) -> Plan:
     """Turn the record of a run into a plan; arguments win over the record."""
     if verifier is None and record.verifier not in (None, "judge"):
         raise InvalidInput(
             f"Run {record.run_id} was verified by '{record.verifier}', which is code. "
             "Give it again: resume(run_id, verifier=...)."
+        )
+    if retriever is None and record.retriever is not None:
+        raise InvalidInput(
+            f"Run {record.run_id} searched '{record.retriever}'. Give it again: "
+            "resume(run_id, retriever=...)."
         )
     chosen = strategy or as_strategy(record.strategy)
     wanted = verifier if verifier is not None else record.verifier
@@ -155,6 +179,7 @@ def plan_again(
         opened,
         judge,
         limits,
+        retriever,
     )
 
 
@@ -166,7 +191,18 @@ def plan_replay(record: RunRecord, strategy: Strategy | None) -> Plan:
         _replayed_model(record.model, Capabilities.model_validate(record.capabilities)),
         _replayed_verifier(record.verifier),
         Budget.model_validate(record.budget),
+        _ReplayedRetriever(record.retriever) if record.retriever else None,
     )
+
+
+class _ReplayedRetriever(Retriever):
+    """Stands for documents in a replay, which searches nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def search(self, query: str, k: int) -> list[Passage]:
+        raise PonderError(f"A replay searched '{self.name}'.")
 
 
 def _replayed_model(name: str, capabilities: Capabilities) -> Model:

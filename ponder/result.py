@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from ponder.messages import FinishReason, Message, Usage, Value
+from ponder.passages import Citation
 
 
 class StopReason(StrEnum):
@@ -32,6 +33,9 @@ class Task(Value):
     question: str = Field(min_length=1)
     history: tuple[Message, ...] = ()
     """Earlier turns, oldest first."""
+    examples: tuple[Message, ...] = ()
+    """Worked examples as turns, for the roles that write solutions: whoever judges
+    reads neither them nor pays for them."""
     prefill: str = ""
     """Text that the answer must continue (a strategy that stands for a model)."""
 
@@ -93,6 +97,8 @@ class Outcome(Value):
     candidates: tuple[Candidate, ...] = ()
     stop_reason: StopReason = StopReason.FINISHED
     verdict: Verdict | None = None
+    citations: tuple[Citation, ...] = ()
+    """What the answer rests on, where it was made from documents."""
 
 
 class Result(Value):
@@ -112,6 +118,8 @@ class Result(Value):
     substitutes: tuple[Substitute, ...] = ()
     verdict: Verdict | None = None
     """Of the answer, where the run had a verifier."""
+    citations: tuple[Citation, ...] = ()
+    """What the answer rests on, where it was made from documents."""
     warnings: tuple[str, ...] = ()
     graph: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The thought graph as networkx node-link data; see ``ponder.thoughts``."""

@@ -29,6 +29,7 @@ from ponder.graphs.base import Strategy
 from ponder.journal import Journal, RunLog, RunStatus
 from ponder.messages import Message
 from ponder.models.base import Model
+from ponder.passages import Retriever
 from ponder.plan import Plan, plan_again, plan_new, plan_replay
 from ponder.result import Outcome, Result, StopReason
 from ponder.settings import Settings, load_settings
@@ -46,9 +47,11 @@ async def asolve(
     strategy: Strategy | str | None = None,
     model: Model | str | None = None,
     verifier: Verifier | Check | str | None = None,
+    retriever: Retriever | None = None,
     budget: Budget | None = None,
     seed: int = 0,
     history: Sequence[Message] = (),
+    examples: Sequence[Message] = (),
     parameters: dict[str, Any] | None = None,
     journal: Journal | None = None,
     settings: Settings | None = None,
@@ -62,9 +65,12 @@ async def asolve(
         model: A model or its name; by default the one of the settings. A name may
             put a strategy before a model: ``self_consistency/local``.
         verifier: A verifier, a function of (task, candidate), or ``"judge"``.
+        retriever: The documents that the run may search.
         budget: Limits; by default those of the settings.
         seed: Decides all randomness of the run.
         history: Earlier turns of the conversation, oldest first.
+        examples: Worked examples as turns of user and assistant, in turn; only the
+            roles that write solutions see them.
         parameters: Parameters for a strategy given by name.
         journal: Where the run is kept; by default the user's journal.
         settings: By default from the environment and the config file.
@@ -90,6 +96,8 @@ async def asolve(
         budget=budget,
         seed=seed,
         history=history,
+        examples=examples,
+        retriever=retriever,
     )
     with _opened(journal, settings) as opened:
         return await _run(plan, opened.start(plan.record), opened, on_event)
@@ -101,6 +109,7 @@ async def aresume(
     strategy: Strategy | None = None,
     model: Model | str | None = None,
     verifier: Verifier | Check | str | None = None,
+    retriever: Retriever | None = None,
     budget: Budget | None = None,
     journal: Journal | None = None,
     settings: Settings | None = None,
@@ -113,6 +122,7 @@ async def aresume(
         strategy: Only for a strategy that has no name.
         model: Only for a model that has no name, or to go on with another one.
         verifier: Needed again where the run had a function for a verifier.
+        retriever: Needed again where the run searched documents.
         budget: New limits; what was refused under the old ones is asked again.
         journal: Where the run is kept; by default the user's journal.
         settings: By default from the environment and the config file.
@@ -125,7 +135,9 @@ async def aresume(
     settings = settings or load_settings()
     with _opened(journal, settings) as opened:
         record = opened.run(run_id).record
-        plan = plan_again(record, settings, strategy, model, verifier, budget)
+        plan = plan_again(
+            record, settings, strategy, model, verifier, budget, retriever
+        )
         log = opened.reopen(record.run_id)
         return await _run(
             plan, log, opened, on_event, resumed=True, new_budget=budget is not None
@@ -176,6 +188,7 @@ async def afork(
     strategy: Strategy | None = None,
     model: Model | str | None = None,
     verifier: Verifier | Check | str | None = None,
+    retriever: Retriever | None = None,
     budget: Budget | None = None,
     journal: Journal | None = None,
     settings: Settings | None = None,
@@ -189,6 +202,7 @@ async def afork(
         strategy: Only for a strategy that has no name.
         model: The model from there on; by default the same.
         verifier: The verifier from there on.
+        retriever: The documents from there on.
         budget: The limits of the new run, the shared steps included.
         journal: Where the runs are kept; by default the user's journal.
         settings: By default from the environment and the config file.
@@ -197,7 +211,9 @@ async def afork(
     settings = settings or load_settings()
     with _opened(journal, settings) as opened:
         origin = opened.run(run_id).record
-        plan = plan_again(origin, settings, strategy, model, verifier, budget)
+        plan = plan_again(
+            origin, settings, strategy, model, verifier, budget, retriever
+        )
         record = plan.record.model_copy(
             update={"run_id": _new_id(), "forked_from": f"{origin.run_id}@{at}"}
         )
@@ -276,6 +292,7 @@ async def _run(
         shared=shared,
         seed=plan.record.seed,
         verifier=plan.verifier,
+        retriever=plan.retriever,
     )
     emit(
         RunStarted(
@@ -357,6 +374,7 @@ def _result(
         roles=stored.roles if stored is not None else context.shared.roles,
         substitutes=tuple(context.shared.substitutes.values()),
         verdict=outcome.verdict,
+        citations=outcome.citations,
         warnings=tuple(context.shared.warnings),
         graph=context.shared.graph.to_json(),
     )

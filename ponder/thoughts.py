@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ponder.messages import Value
 
-ThoughtKind = Literal["question", "thought", "verdict", "answer", "graph"]
+ThoughtKind = Literal["question", "thought", "verdict", "answer", "graph", "evidence"]
 
 
 class Thought(Value):

@@ -130,7 +130,12 @@ class _Continuing:
     ) -> Request:
         model = context.model
         head = (system(self.instructions),) if self.instructions else ()
-        messages: Sequence[Message] = (*head, *task.history, user(task.question))
+        messages: Sequence[Message] = (
+            *head,
+            *task.examples,
+            *task.history,
+            user(task.question),
+        )
         prefill = task.prefill + prefix
         if prefill and not model.capabilities.prefill:
             context.substitute("prefill", "a further turn that asks to go on")

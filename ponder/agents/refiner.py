@@ -125,7 +125,7 @@ def _earlier(task: Task, candidate: Candidate) -> tuple[Message, ...]:
     if not solution.strip():
         # Some chat templates refuse empty turns.
         solution = "(no solution)"
-    return (*task.history, user(task.question), assistant(solution))
+    return (*task.examples, *task.history, user(task.question), assistant(solution))
 
 
 def _feedback(candidate: Candidate, feedback: str) -> str:

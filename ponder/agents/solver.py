@@ -142,7 +142,7 @@ def _conversation(
     head = (system(instructions),) if instructions else ()
     if isinstance(context.model, Composite):
         head = ()
-    return (*head, *task.history, user(task.question))
+    return (*head, *task.examples, *task.history, user(task.question))
 
 
 def _candidate(id: str, completion: Completion, whole_text: bool) -> Candidate:

@@ -70,6 +70,7 @@ def ask(
             raise InvalidInput("Give a question or --task, not both.")
         posed = pose(task) if task is not None else None
         asked = posed.problem.question if posed else read_question(question)
+        shown_before = posed.benchmark.demonstrations(posed.problem) if posed else ()
         judge = posed.verifier(verifier) if posed else load_verifier(verifier)
         given = pairs(parameters)
         if posed and not as_json:
@@ -81,6 +82,7 @@ def ask(
                 asked,
                 verifier=judge,
                 seed=seed,
+                examples=shown_before,
                 parameters=given,
                 settings=settings,
                 on_event=tell,

@@ -9,6 +9,7 @@ _SHAPES: dict[ThoughtKind, str] = {
     "verdict": "hexagon",
     "answer": "doubleoctagon",
     "graph": "folder",
+    "evidence": "note",
 }
 
 

@@ -9,6 +9,7 @@ _SHAPES: dict[ThoughtKind, tuple[str, str]] = {
     "verdict": ("{{", "}}"),
     "answer": ("[[", "]]"),
     "graph": ("[/", "/]"),
+    "evidence": ("[(", ")]"),
 }
 _PLAIN = " .,:!?'()+-*/=_"
 """Marks that need no code in a label."""

@@ -182,6 +182,8 @@ def _shape(thought: Thought, box: Box) -> str:
             return _rectangle(box, radius=SLANT + PADDING_X)
         case "thought":
             return _rectangle(box, radius=3)
+        case "evidence":
+            return _polygon(box, left=(0, 0, SLANT), right=(SLANT, 0, 0))
         case "answer":
             inner = Box(box.x + 4, box.y + 4, box.width - 8, box.height - 8)
             return _rectangle(box, radius=3) + _rectangle(inner, radius=1)

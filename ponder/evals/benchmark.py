@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ponder.errors import InvalidInput, InvalidParameter
-from ponder.messages import Value
+from ponder.messages import Message, Value, assistant, user
 from ponder.registry import Registry
 
 Split = Literal["tune", "test", "sealed"]
@@ -28,6 +28,8 @@ SPLITS: dict[Split, range] = {
 """Percent of the problems of a file in each split."""
 
 
+EXAMPLES_SEED = 1_000_003
+"""Of the worked examples; no study is likely to choose it for its own problems."""
 TRIES = 500
 """Draws for one problem until its question belongs to the split."""
 
@@ -42,6 +44,8 @@ class Problem(Value):
     """A right answer in that format; of generated problems, proved by a solver."""
     data: dict[str, Any] = Field(default_factory=dict)
     """JSON data for the grader."""
+    worked: str = ""
+    """A right solution in steps that empty lines separate; empty if none is known."""
 
 
 class Grade(Value):
@@ -71,6 +75,9 @@ class Benchmark(BaseModel, ABC):
     source: ClassVar[str]
     """Where the benchmark is published, or where its idea comes from."""
 
+    shots: int = Field(default=0, ge=0, le=32)
+    """Worked examples that stand before every question, as earlier turns."""
+
     @abstractmethod
     def problems(
         self, *, seed: int = 0, limit: int | None = None, split: Split = "test"
@@ -94,6 +101,26 @@ class Benchmark(BaseModel, ABC):
 
         May take seconds (programs are run); callers call it from a thread.
         """
+
+    def demonstrations(self, problem: Problem) -> tuple[Message, ...]:
+        """Return worked examples of the tune split, as turns before a question.
+
+        They are the same for every problem, but for one that is itself an example.
+
+        Raises:
+            InvalidParameter: ``shots`` asks for more than there are.
+        """
+        if not self.shots:
+            return ()
+        found = self.problems(seed=EXAMPLES_SEED, limit=self.shots + 1, split="tune")
+        shown = [p for p in found if p.worked and p.question != problem.question]
+        if len(shown) < self.shots:
+            raise InvalidParameter(
+                f"{self.name} has {len(shown)} worked examples, not shots={self.shots}"
+                ": leave shots out, or choose fewer."
+            )
+        turns = [(user(p.question), assistant(p.worked)) for p in shown[: self.shots]]
+        return tuple(message for turn in turns for message in turn)
 
 
 class Generated(Benchmark):
@@ -122,7 +149,8 @@ class Generated(Benchmark):
 
         With other seeds alone, two splits of a small family would coincide by chance.
         """
-        place = f"{self.name}:{self.model_dump_json()}:{split}:{seed}:{index}"
+        settings = self.model_dump_json(exclude={"shots"})
+        place = f"{self.name}:{settings}:{split}:{seed}:{index}"
         for attempt in range(TRIES):
             rng = random.Random(f"{place}:{attempt}")
             found = self.make(rng, f"{self.name}-{split}-{seed}-{index}")

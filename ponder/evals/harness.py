@@ -153,6 +153,7 @@ def ponder_solver(
                 verifier=named_verifier(verifier, made, problem),
                 budget=Budget(tokens=budget_tokens, seconds=budget_seconds),
                 seed=seed + 1_000_003 * (state.epoch - 1),
+                examples=await asyncio.to_thread(made.demonstrations, problem),
                 journal=bench.journal,
                 settings=bench.settings,
             )

@@ -43,7 +43,10 @@ class StudyPlan(Value):
     strategies: tuple[str, ...] = ()
     """Beside the baselines, which run unasked."""
     verifiers: tuple[VerifierName, ...] = ("judge",)
-    """For the strategies that need one; ``random`` is added as a control."""
+    """For the strategies that need one; ``random`` is added as a control. One that has
+    a verifier of its own runs with that instead of ``judge``."""
+    control: bool = True
+    """Whether strategies that need a verifier run with ``random``, too."""
     model: str = "local"
     budget_tokens: tuple[int, ...] = ()
     """Limits of each run; none is no limit."""
@@ -139,9 +142,12 @@ def baseline(plan: StudyPlan, budget: int | None) -> str:
 
 
 def _verifiers(plan: StudyPlan, spec: str) -> tuple[VerifierName | None, ...]:
-    if not strategy(spec).needs_verifier:
+    made = strategy(spec)
+    if made.own_verifier:
+        return tuple(None if v == "judge" else v for v in plan.verifiers)
+    if not made.needs_verifier:
         return (None,)
-    return tuple(dict.fromkeys((*plan.verifiers, RANDOM)))
+    return tuple(dict.fromkeys((*plan.verifiers, *((RANDOM,) if plan.control else ()))))
 
 
 def _cell(

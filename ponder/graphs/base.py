@@ -53,6 +53,10 @@ class Strategy(BaseModel, ABC):
     judge_share: ClassVar[float] = 0.0
     """Further share kept back where the verifier is a model that must be paid."""
     needs_verifier: ClassVar[bool] = False
+    own_verifier: ClassVar[bool] = False
+    """Whether it brings a verifier, which the run's takes the place of."""
+    needs_retriever: ClassVar[bool] = False
+    """Whether it cannot work without documents."""
 
     @abstractmethod
     def build(self) -> Graph:

@@ -79,7 +79,7 @@ class PlanGEN(Strategy):
     source: ClassVar[str] = "https://arxiv.org/abs/2502.16111"
     wrap_up_share: ClassVar[float] = 0.1
     judge_share: ClassVar[float] = 0.2
-    needs_verifier: ClassVar[bool] = False
+    own_verifier: ClassVar[bool] = True
 
     variant: Literal["mixture", "best_of_n", "tree_of_thoughts", "rebase"] = "mixture"
     """The paper's four variants: ``mixture`` chooses, the others are one algorithm."""

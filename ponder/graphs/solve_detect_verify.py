@@ -348,7 +348,7 @@ class SolveDetectVerify(Strategy):
     ) -> Completion:
         head = (system(self.instructions),) if self.instructions else ()
         request = Request(
-            messages=(*head, *task.history, user(task.question)),
+            messages=(*head, *task.examples, *task.history, user(task.question)),
             prefill=task.prefill + draft.text,
             sampling=Sampling(temperature=self.temperature),
             max_tokens=min(most, self.max_tokens - draft.tokens),

@@ -102,3 +102,33 @@ def test_what_cannot_be_meant_is_named(
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="The limit is 0"):
         benchmark("calendar")[0].problems(limit=0)
+
+
+WORKED = ("calendar", "game24", "trip")
+
+
+@pytest.mark.parametrize("name", WORKED)
+def test_worked_solutions_are_right_and_the_problems_stay_the_same(name: str) -> None:
+    plain, _ = benchmark(name)
+    shown, _ = benchmark(f"{name}:shots=2")
+    for problem in plain.problems(seed=3, limit=20):
+        assert plain.grade(problem, problem.worked).correct, problem.worked
+        assert problem.worked.count("\n\n") >= 2
+    assert shown.problems(seed=3, limit=5) == plain.problems(seed=3, limit=5)
+
+
+def test_examples_come_from_the_tune_split_and_never_are_the_question() -> None:
+    made, _ = benchmark("calendar:shots=3")
+    test, tune = made.problems(limit=1)[0], made.problems(split="tune", limit=1)[0]
+    turns = made.demonstrations(test)
+    assert [m.role for m in turns] == ["user", "assistant"] * 3
+    itself = tune.model_copy(update={"question": turns[0].content})
+    assert turns[0] not in made.demonstrations(itself)
+    assert len(made.demonstrations(itself)) == 6
+    assert benchmark("calendar")[0].demonstrations(test) == ()
+
+
+def test_more_examples_than_there_are_is_an_error() -> None:
+    with pytest.raises(InvalidParameter, match="0 worked examples, not shots=2"):
+        made, _ = benchmark("horn:shots=2")
+        made.demonstrations(made.problems(limit=1)[0])

@@ -238,3 +238,24 @@ async def test_the_exact_verifier_passes_what_the_grader_accepts() -> None:
     verdicts = [(v.score, v.passed) for c in result.candidates if (v := c.verdict)]
     assert verdicts == [(None, None), (0.0, False), (1.0, True)]
     assert result.answer == bare(problem.reference)
+
+
+def test_a_strategy_with_a_verifier_of_its_own_runs_with_that_for_the_judge() -> None:
+    plan = make_plan(
+        {
+            "tasks": ("aiw",),
+            "strategies": ("plangen", "best_of_n"),
+            "verifiers": ("judge", "exact"),
+            "control": False,
+        },
+        "test",
+    )
+    found = [
+        (c.strategy.partition("{")[0], c.verifier)
+        for c in cells(plan)
+        if c.strategy.startswith(("plangen", "best_of_n"))
+    ]
+    assert found == [
+        ("plangen", None), ("plangen", "exact"),
+        ("best_of_n", "judge"), ("best_of_n", "exact"),
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from ponder.messages import Completion, OnDelta, Request
 from ponder.models.base import Model
 from ponder.models.simulated import SimulatedModel
 from ponder.result import Candidate, Result, Task
+from ponder.retrieval.scripted import ScriptedRetriever
 from ponder.run import areplay, aresume, asolve, stream
 
 QUESTION = "What is 17 + 25?"
@@ -28,6 +29,17 @@ def model(**options: Any) -> SimulatedModel:
 def check(task: Task, candidate: Candidate) -> bool:
     """Pass about half of the candidates, decided by their text."""
     return len(candidate.text) % 2 == 0
+
+
+def docs(chosen: Strategy) -> dict[str, Any]:
+    """Return documents for a strategy that needs some."""
+    if not chosen.needs_retriever:
+        return {}
+    return {
+        "retriever": ScriptedRetriever(
+            ["17 and 25 make 42.", "Addition is commutative.", "42 is even."]
+        )
+    }
 
 
 class Flaky(Model):
@@ -68,7 +80,9 @@ def journal(tmp_path: Path) -> Journal:
 async def test_it_answers_and_accounts_for_it(
     chosen: Strategy, journal: Journal
 ) -> None:
-    result = await asolve(QUESTION, strategy=chosen, model=model(), journal=journal)
+    result = await asolve(
+        QUESTION, strategy=chosen, **docs(chosen), model=model(), journal=journal
+    )
     assert result.answer
     assert result.usage.calls >= 1
     assert result.usage.output_tokens > 0
@@ -94,7 +108,12 @@ async def test_no_limit_is_ever_exceeded(
     chosen: Strategy, journal: Journal, budget: Budget
 ) -> None:
     result = await asolve(
-        QUESTION, strategy=chosen, model=model(), budget=budget, journal=journal
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=model(),
+        budget=budget,
+        journal=journal,
     )
     used = result.usage.model_dump() | {"tokens": result.usage.total_tokens}
     for dimension in DIMENSIONS:
@@ -108,7 +127,14 @@ async def test_the_same_seed_gives_the_same_result(
     chosen: Strategy, journal: Journal
 ) -> None:
     results = [
-        await asolve(QUESTION, strategy=chosen, model=model(), seed=3, journal=journal)
+        await asolve(
+            QUESTION,
+            strategy=chosen,
+            **docs(chosen),
+            model=model(),
+            seed=3,
+            journal=journal,
+        )
         for _ in range(2)
     ]
     assert same(results[0], results[1])
@@ -118,7 +144,12 @@ async def test_replay_is_identical_and_calls_nothing(
     chosen: Strategy, journal: Journal
 ) -> None:
     result = await asolve(
-        QUESTION, strategy=chosen, model=model(), verifier=check, journal=journal
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=model(),
+        verifier=check,
+        journal=journal,
     )
     assert await areplay(result.run_id, journal=journal) == result
 
@@ -129,6 +160,7 @@ async def test_replay_of_a_run_that_met_its_budget_is_identical(
     result = await asolve(
         QUESTION,
         strategy=chosen,
+        **docs(chosen),
         model=model(),
         budget=Budget(tokens=500),
         journal=journal,
@@ -140,7 +172,7 @@ async def test_events_come_in_order(chosen: Strategy, journal: Journal) -> None:
     events: list[Event] = [
         event
         async for event in stream(
-            QUESTION, strategy=chosen, model=model(), journal=journal
+            QUESTION, strategy=chosen, **docs(chosen), model=model(), journal=journal
         )
     ]
     kinds = [event.kind for event in events]
@@ -162,7 +194,9 @@ async def test_leaving_the_stream_cancels_the_calls(
     chosen: Strategy, journal: Journal
 ) -> None:
     slow = model(latency=30.0)
-    events = stream(QUESTION, strategy=chosen, model=slow, journal=journal)
+    events = stream(
+        QUESTION, strategy=chosen, **docs(chosen), model=slow, journal=journal
+    )
     async for event in events:
         if event.kind == "call_started":
             break
@@ -176,10 +210,20 @@ async def test_a_cancelled_run_goes_on_to_the_same_result(
     chosen: Strategy, journal: Journal
 ) -> None:
     whole = await asolve(
-        QUESTION, strategy=chosen, model=model(), journal=journal, verifier=check
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=model(),
+        journal=journal,
+        verifier=check,
     )
     events = stream(
-        QUESTION, strategy=chosen, model=model(), journal=journal, verifier=check
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=model(),
+        journal=journal,
+        verifier=check,
     )
     async for event in events:
         if event.kind == "call_finished":
@@ -187,7 +231,9 @@ async def test_a_cancelled_run_goes_on_to_the_same_result(
     await events.aclose()
     cut = journal.runs()[0]
     assert cut.run_id != whole.run_id
-    resumed = await aresume(cut.run_id, model=model(), journal=journal, verifier=check)
+    resumed = await aresume(
+        cut.run_id, **docs(chosen), model=model(), journal=journal, verifier=check
+    )
     assert same(whole, resumed, usage=False)
 
 
@@ -195,7 +241,9 @@ async def test_one_failing_branch_does_not_fail_the_run(
     chosen: Strategy, journal: Journal
 ) -> None:
     flaky = Flaky(model())
-    result = await asolve(QUESTION, strategy=chosen, model=flaky, journal=journal)
+    result = await asolve(
+        QUESTION, strategy=chosen, **docs(chosen), model=flaky, journal=journal
+    )
     assert result.answer
 
 
@@ -204,7 +252,11 @@ async def test_a_dead_model_is_an_error_that_says_so(
 ) -> None:
     with pytest.raises(ModelError, match="The server is down"):
         await asolve(
-            QUESTION, strategy=chosen, model=Flaky(model(), every=1), journal=journal
+            QUESTION,
+            strategy=chosen,
+            **docs(chosen),
+            model=Flaky(model(), every=1),
+            journal=journal,
         )
     assert journal.runs()[0].status is RunStatus.FAILED
 
@@ -214,10 +266,14 @@ async def test_what_failed_is_asked_again_on_resume(
 ) -> None:
     with pytest.raises(ModelError):
         await asolve(
-            QUESTION, strategy=chosen, model=Flaky(model(), every=1), journal=journal
+            QUESTION,
+            strategy=chosen,
+            **docs(chosen),
+            model=Flaky(model(), every=1),
+            journal=journal,
         )
     (info,) = journal.runs()
-    result = await aresume(info.run_id, model=model(), journal=journal)
+    result = await aresume(info.run_id, **docs(chosen), model=model(), journal=journal)
     assert result.answer
 
 
@@ -230,6 +286,7 @@ async def test_it_stands_wherever_a_model_can(
         QUESTION,
         strategy=outer,
         model=chosen.as_model(model()),
+        **docs(chosen),
         verifier=check,
         budget=budget,
         journal=journal,
@@ -245,7 +302,12 @@ async def test_it_can_use_a_strategy_for_a_model(
 ) -> None:
     inner = strategy("chain_of_thought").as_model(model())
     result = await asolve(
-        QUESTION, strategy=chosen, model=inner, verifier=check, journal=journal
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=inner,
+        verifier=check,
+        journal=journal,
     )
     assert result.answer
 

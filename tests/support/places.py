@@ -5,11 +5,16 @@ from ponder.context import RunContext, Shared, Verifier
 from ponder.journal import Journal, RunRecord
 from ponder.messages import Completion, TokenLogprob
 from ponder.models.base import Model
+from ponder.passages import Retriever
 from ponder.thoughts import ThoughtGraph
 
 
 def place(
-    model: Model, *, budget: Budget | None = None, verifier: Verifier | None = None
+    model: Model,
+    *,
+    budget: Budget | None = None,
+    verifier: Verifier | None = None,
+    retriever: Retriever | None = None,
 ) -> RunContext:
     """Return the place ``here`` of a new run."""
     record = RunRecord(run_id="r", question="q", strategy="s", model=model.name)
@@ -20,7 +25,9 @@ def place(
         graph=ThoughtGraph(),
     )
     ledger = Ledger(budget or Budget())
-    return RunContext(model, ledger, shared, verifier=verifier, path=("here",))
+    return RunContext(
+        model, ledger, shared, verifier=verifier, retriever=retriever, path=("here",)
+    )
 
 
 def paths(context: RunContext) -> list[str]:

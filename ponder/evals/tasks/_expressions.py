@@ -35,6 +35,13 @@ _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
     ast.Div: operator.truediv,
 }
 
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+}
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -64,6 +71,29 @@ def read(text: str) -> Expression | None:
     if any(side is None for side in sides):
         return None
     return next((s for s in sides if s and (len(s.numbers) > 1 or s.foreign)), None)
+
+
+def operations(text: str) -> list[tuple[Fraction, str, Fraction, Fraction]]:
+    """Return the operations of an expression in the order of their evaluation.
+
+    Args:
+        text: An expression that ``read`` reads and that has a value.
+
+    Returns:
+        Left value, one of + - * /, right value and result of each.
+    """
+    found: list[tuple[Fraction, str, Fraction, Fraction]] = []
+
+    def value(node: ast.expr) -> Fraction:
+        if not isinstance(node, ast.BinOp):
+            return Fraction(ast.unparse(node))
+        left, right = value(node.left), value(node.right)
+        result = _OPERATORS[type(node.op)](left, right)
+        found.append((left, _SIGNS[type(node.op)], right, result))
+        return result
+
+    value(ast.parse(_plain(text), mode="eval").body)
+    return found
 
 
 def _plain(text: str) -> str:

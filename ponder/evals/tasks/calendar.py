@@ -8,6 +8,7 @@ that fits is right, to the minute.
 
 import random
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -63,17 +64,34 @@ class Calendars(Value):
         return [
             Entry(day, first, last)
             for day in self.days
-            for first, last in self._gaps(day)
+            for first, last in self._gaps(day, tuple(self.busy))
             if last - first >= self.minutes
         ]
 
-    def _gaps(self, day: str) -> list[tuple[int, int]]:
-        taken = sorted(s for days in self.busy.values() for s in days.get(day, ()))
+    def _gaps(self, day: str, names: Sequence[str]) -> list[tuple[int, int]]:
+        taken = sorted(s for name in names for s in self.busy[name].get(day, ()))
         gaps, since = [], OPENS
         for first, last in taken:
             gaps.append((since, first))
             since = max(since, last)
         return [*gaps, (since, CLOSES)]
+
+    def worked(self, slot: Entry) -> str:
+        """Return a solution in steps: who is free when on the day, and who together."""
+        names, day = list(self.busy), slot.name
+        steps = [f"{name} is free {self._free(day, (name,))}." for name in names]
+        for count in range(2, len(names) + 1):
+            together = names[:count]
+            steps.append(f"{listed(together)} are free {self._free(day, together)}.")
+        steps.append(
+            f"The meeting takes {self.minutes} minutes, and {day}, "
+            f"{span(slot.first, slot.last)} is free: \\boxed{{{write(slot)}}}"
+        )
+        return "\n\n".join(steps)
+
+    def _free(self, day: str, names: Sequence[str]) -> str:
+        found = [span(a, b) for a, b in self._gaps(day, names) if a < b]
+        return f"on {day} " + (", ".join(found) or "at no time")
 
     def broken(self, slot: Entry) -> list[str]:
         """Return what is wrong with a time, one line for each broken constraint."""
@@ -126,6 +144,7 @@ class Calendar(Generated):
             question=self._question(calendars, rng),
             reference=write(slot),
             data=calendars.model_dump(mode="json"),
+            worked=calendars.worked(slot),
         )
 
     def _question(self, calendars: Calendars, rng: random.Random) -> str:

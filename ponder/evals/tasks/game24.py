@@ -23,7 +23,7 @@ from ponder.evals.benchmark import (
     register,
 )
 from ponder.evals.tasks._arithmetic import count_solutions, solve
-from ponder.evals.tasks._expressions import Expression, read
+from ponder.evals.tasks._expressions import Expression, operations, read
 
 ATTEMPTS = 300
 """Draws of numbers until a puzzle with a solution is found."""
@@ -136,6 +136,7 @@ class Game24(Generated, Listed):
             question=question,
             reference=f"\\boxed{{{solution}}}",
             data={"numbers": numbers, "target": self.target},
+            worked=_worked(numbers, solution),
         )
 
     def grade(self, problem: Problem, text: str) -> Grade:
@@ -151,6 +152,18 @@ class Game24(Generated, Listed):
         return Grade(
             correct=not reasons, answer=answer or text.strip(), reasons=reasons
         )
+
+
+def _worked(numbers: Sequence[int], solution: str) -> str:
+    """Return one step for each operation, with the numbers that are left after it."""
+    left, steps = [Fraction(n) for n in numbers], []
+    for a, sign, b, value in operations(solution):
+        left.remove(a)
+        left.remove(b)
+        left.append(value)
+        shown = ", ".join(map(str, left))
+        steps.append(f"{a} {sign} {b} = {value}. Left: {shown}.")
+    return "\n\n".join([*steps, f"The expression: \\boxed{{{solution}}}"])
 
 
 def _without_expression(answer: str) -> Grade:

@@ -8,6 +8,8 @@ from ponder.evals.scoring import mathematics
 from ponder.evals.scoring.text import boxed
 from ponder.evals.tasks._rows import Loaded, Row
 
+_CALCULATION = re.compile(r"<<[^<>]*>>")
+"""Marks of the data set for a calculator."""
 _ANSWER = re.compile(r"####\s*(\$?-?\$?\d[\d,]*(?:\.\d+)?%?)\s*\Z")
 
 
@@ -31,11 +33,18 @@ class GSM8K(Loaded):
             question=f"{row.text('question')}\n\n{FORMAT}",
             reference=boxed(match[1]),
             data={"answer": match[1]},
+            worked=_worked(row.text("answer")[: match.start()], match[1]),
         )
 
     def grade(self, problem: Problem, text: str) -> Grade:
         """Compare the answer's value; a unit may be given."""
         return mathematics.grade(text, problem.data["answer"])
+
+
+def _worked(solution: str, answer: str) -> str:
+    lines = _CALCULATION.sub("", solution).split("\n")
+    steps = [line.strip() for line in lines if line.strip()]
+    return "\n\n".join([*steps, f"The answer is {boxed(answer)}"])
 
 
 FORMAT = "Give the final answer as a number in \\boxed{...}."

@@ -92,11 +92,13 @@ class Trip(Generated):
                 "raise cities or lower events."
             )
         journey = self._journey(rng)
+        route = solve(journey)
         return Problem(
             id=id,
             question=_question(journey, rng),
-            reference=write(solve(journey)),
+            reference=write(route),
             data=journey.model_dump(mode="json"),
+            worked=_worked(journey, route),
         )
 
     def _journey(self, rng: random.Random) -> Journey:
@@ -130,6 +132,22 @@ class Trip(Generated):
             return UNREADABLE
         reasons = tuple(journey.broken(plan))
         return Grade(correct=not reasons, answer=write(plan), reasons=reasons)
+
+
+def _worked(journey: Journey, route: list[Entry]) -> str:
+    """Return one step for each city, and the answer."""
+    steps, before = [], ""
+    for city, first, last in route:
+        start = (
+            f"From {before} there is a flight to" if before else "The trip starts in"
+        )
+        event = journey.events.get(city)
+        fits = f" The event there is on days {event[0]}-{event[1]}." if event else ""
+        stay = f"{city} takes {last - first + 1} days, so days {first}-{last}."
+        steps.append(f"{start} {city}. {stay}{fits}")
+        before = city
+    end = f"The trip ends on day {route[-1].last}: \\boxed{{{write(route)}}}"
+    return "\n\n".join([*steps, end])
 
 
 def _window(stay: Entry, rng: random.Random) -> tuple[int, int]:

@@ -1,0 +1,122 @@
+"""The role that answers from passages, and cites them by their numbers."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from ponder.agents.answers import extract
+from ponder.context import RunContext
+from ponder.messages import GREEDY, Request, Sampling, system, user
+from ponder.passages import Citation, Passage
+from ponder.result import Candidate, Task
+
+READ = """\
+Answer the question from the numbered passages. After each statement, give the numbers \
+of the passages that it rests on, like this: [2]. If they do not hold the answer, say \
+what you know yourself, without a number. Finish with one line that gives only the \
+short final answer, in the form \\boxed{answer}."""
+
+READ_PROMPT = """\
+{passages}
+
+Question: {question}"""
+
+NO_PASSAGES = "(no passages were found)"
+
+_MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_SENTENCE = re.compile(
+    r"[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*[.!?]?(?:[ \t]*\[[\d,\s]+\])*"
+)
+_BOX = re.compile(r"\\boxed\s*\{|[{}]")
+
+
+class Reader(Protocol):
+    """Answers from passages. See ``reader``."""
+
+    async def __call__(
+        self, task: Task, passages: Sequence[Passage], context: RunContext
+    ) -> Candidate:
+        """Return an answer that cites passages by their numbers, from 1.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed.
+        """
+        ...
+
+
+def reader(
+    *,
+    instructions: str = READ,
+    sampling: Sampling = GREEDY,
+    max_tokens: int = 256,
+    logprobs: bool = False,
+) -> Reader:
+    """Return a reader.
+
+    Args:
+        instructions: System prompt.
+        sampling: How tokens are drawn.
+        max_tokens: Limit of the answer.
+        logprobs: Ask for log-probabilities, where the model gives them.
+    """
+
+    async def read(
+        task: Task, passages: Sequence[Passage], context: RunContext
+    ) -> Candidate:
+        wanted = logprobs and context.model.capabilities.logprobs
+        prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
+        request = Request(
+            messages=(
+                system(instructions), *task.examples, *task.history, user(prompt),
+            ),
+            max_tokens=max_tokens,
+            sampling=sampling,
+            prefill=task.prefill,
+            logprobs=0 if wanted else None,
+        )  # fmt: skip
+        (completion,) = await context.generate(request)
+        candidate = Candidate(
+            id=context.id,
+            text=completion.text,
+            answer=extract(completion.text),
+            logprob=completion.logprob,
+            logprob_tokens=len(completion.logprobs or ()),
+            output_tokens=completion.usage.output_tokens,
+            finish_reason=completion.finish_reason,
+        )
+        context.found(candidate)
+        return candidate
+
+    return read
+
+
+def numbered(passages: Sequence[Passage]) -> str:
+    """Return passages as a prompt shows them: ``[1] Title: text``."""
+    lines = (
+        f"[{i}] {p.title}: {p.text.strip()}" if p.title else f"[{i}] {p.text.strip()}"
+        for i, p in enumerate(passages, 1)
+    )
+    return "\n\n".join(lines) or NO_PASSAGES
+
+
+def cited(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
+    """Return the citations of a text, in their order.
+
+    Args:
+        text: Its sentences name passages by numbers in brackets, from 1.
+        passages: In the order in which they were numbered.
+
+    Returns:
+        One for each sentence and passage; numbers that no passage has are left out.
+    """
+    found: dict[tuple[str, str], Citation] = {}
+    for sentence in _SENTENCE.findall(text):
+        claim = _BOX.sub("", _MARK.sub("", sentence)).strip()
+        marks = ",".join(_MARK.findall(sentence)).split(",")
+        for number in (int(mark) for mark in marks if mark.strip()):
+            if claim and 1 <= number <= len(passages):
+                passage = passages[number - 1]
+                citation = Citation(claim=claim, passage=passage)
+                found.setdefault((claim, passage.id), citation)
+    return tuple(found.values())

@@ -1,0 +1,72 @@
+"""What strategies share that answer from passages: searching, and checked citations."""
+
+from collections.abc import Iterable, Sequence
+
+from ponder.agents.attribution import attribute
+from ponder.agents.reader import cited
+from ponder.context import RunContext
+from ponder.errors import RetrievalError
+from ponder.passages import Citation, Passage
+from ponder.result import Outcome
+from ponder.thoughts import Thought
+
+
+async def searched(
+    query: str, k: int, context: RunContext, parents: tuple[str, ...] = ("question",)
+) -> list[Passage]:
+    """Search the documents of the run; a search that fails finds nothing, and warns.
+
+    Args:
+        query: What to look for.
+        k: At most so many passages.
+        context: The place of the search, which becomes a thought of the run.
+        parents: Places of the thoughts that the search comes from.
+    """
+    try:
+        found = await context.retrieve(query, k)
+    except RetrievalError as error:
+        context.warn(f"A search failed, and the run goes on without: {error}")
+        found = []
+    context.think(
+        Thought(
+            id=context.id,
+            kind="evidence",
+            label=f"{len(found)} passages for: {' '.join(query.split())}",
+            data={"query": query, "passages": [p.model_dump() for p in found]},
+        ),
+        parents,
+    )
+    return found
+
+
+def merged(*found: Iterable[Passage]) -> list[Passage]:
+    """Return passages of several searches, each once, in the order of finding."""
+    return list({p.id: p for passages in found for p in passages}.values())
+
+
+async def grounded(
+    outcome: Outcome, passages: Sequence[Passage], context: RunContext
+) -> Outcome:
+    """Return an outcome with its citations, each checked against its passage.
+
+    A citation that its passage does not support is warned of, and stays: what the
+    answer claims to rest on is for the user to see.
+
+    Args:
+        outcome: Its text cites passages by numbers in brackets, from 1.
+        passages: In the order in which they were numbered.
+        context: The strategy's place; checks may use the share kept for the end.
+    """
+    found = cited(outcome.text, passages)
+    place = context.wrap_up().at("citations")
+    checked = await attribute(found, place)
+    for citation in checked:
+        if citation.supported is False:
+            context.warn(_unsupported(citation))
+    return outcome.model_copy(update={"citations": checked})
+
+
+def _unsupported(citation: Citation) -> str:
+    claim = " ".join(citation.claim.split())
+    claim = claim if len(claim) <= 80 else f"{claim[:79]}…"
+    return f"{citation.passage.place} does not support the claim '{claim}'."

@@ -1,0 +1,81 @@
+"""One search, one answer, and citations that were checked."""
+
+from pathlib import Path
+
+import pytest
+
+from ponder.budget import Budget
+from ponder.errors import InvalidInput
+from ponder.events import Event
+from ponder.graphs.rag import RAG
+from ponder.journal import Journal
+from ponder.models.scripted import ScriptedModel
+from ponder.retrieval.scripted import ScriptedRetriever
+from ponder.run import areplay, aresume, asolve
+from ponder.thoughts import ThoughtGraph
+from tests.support.places import token
+
+TEXT = "Lyon lies on the Rhone [1]. It lies on the Seine [2]. \\boxed{Rhone}"
+DOCS = ["Lyon lies on the Rhone.", "Paris lies on the Seine."]
+
+
+def model() -> ScriptedModel:
+    return ScriptedModel([TEXT, token(Yes=-0.1, No=-3.0), token(Yes=-3.0, No=-0.1)])
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+async def test_the_answer_carries_checked_citations(journal: Journal) -> None:
+    events: list[Event] = []
+    docs = ScriptedRetriever(DOCS)
+    result = await asolve(
+        "Which river?", strategy=RAG(), model=model(), retriever=docs,
+        journal=journal, on_event=events.append,
+    )  # fmt: skip
+
+    assert result.answer == "Rhone"
+    assert docs.queries == ["Which river?"]
+    assert [(c.passage.text, c.supported) for c in result.citations] == [
+        (DOCS[0], True),
+        (DOCS[1], False),
+    ]
+    assert any("does not support the claim" in w for w in result.warnings)
+    assert [e.passages for e in events if e.kind == "retrieved"] == [
+        ("scripted", "scripted")
+    ]
+    search = ThoughtGraph.from_json(result.graph).thought("search")
+    assert search.kind == "evidence" and "2 passages" in search.label
+    assert await areplay(result.run_id, journal=journal) == result
+    assert len(docs.queries) == 1
+
+
+async def test_a_search_that_fails_is_told_and_the_run_goes_on(
+    journal: Journal,
+) -> None:
+    result = await asolve(
+        "fail", strategy=RAG(), model=ScriptedModel(["\\boxed{?}"]),
+        retriever=ScriptedRetriever(DOCS), journal=journal,
+    )  # fmt: skip
+    assert result.answer == "?"
+    assert result.citations == ()
+    assert any("cannot be searched" in w for w in result.warnings)
+    assert any("rests on none" in w for w in result.warnings)
+
+
+async def test_without_documents_the_remedy_is_named(journal: Journal) -> None:
+    with pytest.raises(InvalidInput, match="--docs FOLDER"):
+        await asolve("Which river?", strategy="rag", model=model(), journal=journal)
+
+
+async def test_a_resumed_run_wants_its_documents_again(journal: Journal) -> None:
+    docs = ScriptedRetriever(DOCS)
+    result = await asolve(
+        "Which river?", strategy=RAG(), model=model(), retriever=docs,
+        budget=Budget(calls=1), journal=journal,
+    )  # fmt: skip
+    assert [c.supported for c in result.citations] == [None, None]
+    with pytest.raises(InvalidInput, match="searched 'scripted'"):
+        await aresume(result.run_id, model=model(), journal=journal)
