@@ -1,7 +1,7 @@
 # Every chore has one name. The first use of one sets up what it needs in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration bench-search clean
+.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration bench-search bench-retrieval clean
 
 PYTHON ?= python3
 export PYTHON
@@ -62,6 +62,10 @@ bench-search:  ## time of the search policies, beside treequest: [ARGS="..."]
 	@scripts/setup evals,dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check treequest
 	@$(BIN)/python -m benchmarks.search $(ARGS)
+
+bench-retrieval:  ## search of passages, beside bm25s and numpy: [ARGS="..."]
+	@scripts/setup retrieval,dev
+	@$(BIN)/python -m benchmarks.retrieval $(ARGS)
 
 clean:  ## remove .venv and caches; models and pip's compiled packages stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

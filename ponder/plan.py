@@ -8,7 +8,7 @@ from ponder.agents.verifier import Check, Judge, plain_model
 from ponder.agents.verifier import verifier as as_verifier
 from ponder.budget import Budget
 from ponder.context import Verifier
-from ponder.errors import InvalidInput, PonderError
+from ponder.errors import InvalidInput, PonderError, UnknownName
 from ponder.graphs.base import Strategy, strategies
 from ponder.graphs.base import strategy as as_strategy
 from ponder.journal import RunRecord
@@ -18,6 +18,7 @@ from ponder.models.load import NamedModel
 from ponder.models.load import open_model as open_plain_model
 from ponder.passages import Passage, Retriever
 from ponder.result import Task
+from ponder.retrieval.opening import open_retriever
 from ponder.settings import Settings
 
 
@@ -156,10 +157,7 @@ def plan_again(
             "Give it again: resume(run_id, verifier=...)."
         )
     if retriever is None and record.retriever is not None:
-        raise InvalidInput(
-            f"Run {record.run_id} searched '{record.retriever}'. Give it again: "
-            "resume(run_id, retriever=...)."
-        )
+        retriever = _retriever_again(record, settings)
     chosen = strategy or as_strategy(record.strategy)
     wanted = verifier if verifier is not None else record.verifier
     judge = as_verifier(wanted) if wanted is not None else None
@@ -181,6 +179,18 @@ def plan_again(
         limits,
         retriever,
     )
+
+
+def _retriever_again(record: RunRecord, settings: Settings) -> Retriever:
+    """Return the retriever that a run had, if it can be opened by its name."""
+    name = record.retriever or ""
+    try:
+        return open_retriever(name, settings)
+    except UnknownName:
+        raise InvalidInput(
+            f"Run {record.run_id} searched '{name}', which is code. Give it again: "
+            "resume(run_id, retriever=...)."
+        ) from None
 
 
 def plan_replay(record: RunRecord, strategy: Strategy | None) -> Plan:

@@ -5,6 +5,8 @@ import sys
 from ponder.cli.board import verdict_text
 from ponder.cli.console import is_terminal, put, say, usage_line, write
 from ponder.cli.errors import ExitCode
+from ponder.drawing import one_line
+from ponder.passages import Citation
 from ponder.result import Result, StopReason
 
 REASONS = {
@@ -12,6 +14,9 @@ REASONS = {
     StopReason.VERIFIED: "a verifier accepted the answer",
     StopReason.AGREED: "the leading answer is unlikely to be overtaken",
 }
+
+CLAIM_WIDTH = 100
+"""Columns of the claim of a citation."""
 
 RAISED = {
     StopReason.TOKENS,
@@ -87,7 +92,14 @@ def details(result: Result, *, brief: bool = False) -> list[tuple[str, str]]:
         lines.append((f"Verdict: {verdict_text(result.verdict)}", "dim"))
     for note in result.substitutes:
         lines.append((f"Substitute: {note.used}, for want of {note.missing}", "yellow"))
-    lines += [(f"Warning: {warning}", "yellow") for warning in result.warnings]
+    lines += [_cited(citation) for citation in result.citations]
+    told = [(c.passage.place, _claim(c)[:40]) for c in result.citations]
+    lines += [
+        (f"Warning: {warning}", "yellow")
+        for warning in result.warnings
+        # A citation without support was told with its score already.
+        if not any(place in warning and claim in warning for place, claim in told)
+    ]
     if not brief:
         lines.append((f"Thoughts: ponder show {result.run_id}", "dim"))
     if result.answer is None and result.stop_reason in RAISED:
@@ -96,6 +108,22 @@ def details(result: Result, *, brief: bool = False) -> list[tuple[str, str]]:
             (f"Go on with more: ponder resume {result.run_id} {option}", "dim")
         )
     return lines
+
+
+def _cited(citation: Citation) -> tuple[str, str]:
+    """Return a line for a citation, and its style."""
+    word, style = {
+        True: ("supported", "green"),
+        False: ("NOT SUPPORTED", "yellow"),
+        None: ("not checked", "dim"),
+    }[citation.supported]
+    score = "" if citation.score is None else f" {citation.score:.2f}"
+    claim = one_line(_claim(citation), CLAIM_WIDTH)
+    return f"Cites {citation.passage.place}: {word}{score}: {claim}", style
+
+
+def _claim(citation: Citation) -> str:
+    return " ".join(citation.claim.split())
 
 
 def _how_sure(result: Result) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ponder import __version__
-from ponder.cli import models
+from ponder.cli import index, models
 from ponder.cli.again import fork, replay, resume
 from ponder.cli.ask import ask
 from ponder.cli.chat import chat
@@ -29,6 +29,7 @@ for command in (ask, resume, replay, fork, runs, show, strategies, chat):
     app.command(epilog=EXIT_CODES_HELP if command is ask else None)(command)
 app.command(name="eval")(evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(index.app, name="index")
 
 
 def _version(wanted: bool) -> None:

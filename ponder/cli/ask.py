@@ -9,13 +9,16 @@ from ponder.cli.answer import show_result
 from ponder.cli.console import say
 from ponder.cli.errors import reported
 from ponder.cli.follow import follow
+from ponder.cli.indexing import documents, searching_strategy
 from ponder.cli.live import display
 from ponder.cli.options import (
     CallsOption,
     CostOption,
     DebugOption,
+    DocsOption,
     JsonOption,
     ModelOption,
+    RetrieverOption,
     SecondsOption,
     SeedOption,
     SetOption,
@@ -45,6 +48,8 @@ def ask(
     task: TaskOption = None,
     strategy: StrategyOption = None,
     model: ModelOption = None,
+    docs: DocsOption = None,
+    retriever: RetrieverOption = None,
     verifier: VerifierOption = None,
     budget_tokens: TokensOption = None,
     budget_seconds: SecondsOption = None,
@@ -73,6 +78,10 @@ def ask(
         shown_before = posed.benchmark.demonstrations(posed.problem) if posed else ()
         judge = posed.verifier(verifier) if posed else load_verifier(verifier)
         given = pairs(parameters)
+        searched = documents(docs, retriever, settings, runner, quiet=as_json)
+        if searched is not None:
+            chosen = searching_strategy(settings, strategy)
+            settings = settings.model_copy(update={"strategy": chosen})
         if posed and not as_json:
             say(f"{asked}\n")
         shown = display(stream=stream)
@@ -81,6 +90,7 @@ def ask(
             lambda tell: asolve(
                 asked,
                 verifier=judge,
+                retriever=searched,
                 seed=seed,
                 examples=shown_before,
                 parameters=given,
@@ -90,6 +100,10 @@ def ask(
             shown,
             runner,
         )
+        if searched is not None:
+            runner.run(searched.aclose())
+            if result.answer is not None and not result.citations:
+                say("Warning: the answer cites no passage.", "yellow")
         if posed is not None:
             code = show_solved(posed, result, as_json=as_json, text_shown=stream)
             raise typer.Exit(code)

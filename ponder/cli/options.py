@@ -35,6 +35,24 @@ VerifierOption = Annotated[
         metavar="V",
     ),
 ]
+DocsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--docs",
+        help="Answer from the documents in this folder, which is indexed first; may "
+        "be given again. Without --strategy: rag.",
+        metavar="FOLDER",
+    ),
+]
+RetrieverOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retriever",
+        help="Answer from an index as it is: index:FOLDER, or index:FOLDER#MODE with "
+        "the mode bm25, dense or hybrid.",
+        metavar="NAME",
+    ),
+]
 TaskOption = Annotated[
     str | None,
     typer.Option(
