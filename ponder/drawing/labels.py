@@ -45,6 +45,11 @@ def label_lines(thought: Thought) -> list[str]:
     return [*head, *wrapped(thought.label)] or [thought.kind]
 
 
+def inside(id: str) -> str:
+    """Return the title of the frame around what a nested graph holds."""
+    return f"inside {one_line(id)}"
+
+
 def wrapped(label: str) -> list[str]:
     """Break a label into ``LABEL_LINES`` lines of ``LABEL_WIDTH`` characters."""
     return textwrap.wrap(

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 import networkx as nx
 
+from ponder.drawing.frames import framed
 from ponder.drawing.labels import (
     LABEL_WIDTH,
     columns,
@@ -19,7 +20,8 @@ from ponder.drawing.labels import (
     short_names,
     wrapped,
 )
-from ponder.drawing.layout import Box, Point, layout
+from ponder.drawing.layout import Box, Point
+from ponder.drawing.nesting import nesting
 from ponder.thoughts import Thought, ThoughtGraph
 
 FONT_SIZE, CHARACTER, LINE = 12, 7.3, 16.0
@@ -61,6 +63,7 @@ _SHAPES = """
 .thoughts .edge { fill: none; }
 .thoughts .on-path .shape, .thoughts .edge.on-path { stroke-width: 3; }
 .thoughts .failed .shape { stroke-dasharray: 5 4; }
+.thoughts .frame .shape { fill-opacity: 0.5; }
 """
 
 
@@ -69,24 +72,37 @@ def svg_picture(thoughts: ThoughtGraph) -> str:
 
     A thought with several parents is drawn once. What led to the answer has thick
     lines, a failed thought dashed ones; its whole label is the tooltip of a thought.
+    A nested graph is a frame around what it holds.
     """
-    graph = thoughts.graph
+    graph, nested = thoughts.graph, nesting(thoughts)
     nodes = {id: thoughts.thought(id) for id in graph}
     lines = {id: _lines(nodes[id], list(graph.predecessors(id))) for id in graph}
-    placed = layout(graph, {id: _size(nodes[id], lines[id]) for id in graph})
+    placed = framed(nested, {id: _size(nodes[id], lines[id]) for id in graph})
     path = _path_to_answer(thoughts)
+    leading = {nested.lifted(edge) for edge in graph.edges if path.issuperset(edge)}
     edges = [
-        _edge(points, on_path=path.issuperset(edge))
+        _edge(points, on_path=route in leading)
         # The thick ones last, above the others.
-        for edge, points in sorted(
-            placed.routes.items(), key=lambda route: path.issuperset(route[0])
+        for route, points in sorted(
+            placed.routes.items(), key=lambda item: item[0] in leading
         )
     ]
-    boxes = [
-        _node(name, nodes[id], lines[id], placed.boxes[id], on_path=id in path)
-        for id, name in short_names(thoughts).items()
-    ]
-    return _file(placed.width, placed.height, [*edges, *boxes])
+    names = short_names(thoughts)
+    drawn = {
+        id: _node(
+            names[id],
+            nodes[id],
+            lines[id],
+            placed.boxes[id],
+            on_path=id in path,
+            frame=id in nested.levels,
+        )
+        for id in placed.boxes
+    }
+    # Frames first, outer ones before inner ones, behind everything else.
+    frames = [drawn[id] for id in placed.boxes if id in nested.levels]
+    boxes = [drawn[id] for id in names if id not in nested.levels]
+    return _file(placed.width, placed.height, [*frames, *edges, *boxes])
 
 
 def _path_to_answer(thoughts: ThoughtGraph) -> set[str]:
@@ -159,15 +175,21 @@ def _edge(points: list[Point], *, on_path: bool) -> str:
 
 
 def _node(
-    name: str, thought: Thought, lines: list[str], box: Box, *, on_path: bool
+    name: str,
+    thought: Thought,
+    lines: list[str],
+    box: Box,
+    *,
+    on_path: bool,
+    frame: bool = False,
 ) -> str:
-    marks = {"failed": thought.failed, "on-path": on_path}
+    marks = {"failed": thought.failed, "on-path": on_path, "frame": frame}
     classes = ["node", thought.kind, *(mark for mark, holds in marks.items() if holds)]
     whole = f"{one_line(thought.id)}: {one_line(thought.label)}{score_text(thought)}"
     middle = _number(box.x + box.width / 2)
     parts = [f'<g id="{name}" class="{" ".join(classes)}">']
     parts.append(f"<title>{_text(whole)}</title>")
-    parts.append(_shape(thought, box))
+    parts.append(_rectangle(box, radius=SLANT) if frame else _shape(thought, box))
     for i, line in enumerate(lines):
         # The base line of a text is about three quarters down its line.
         y = _number(box.y + PADDING_Y + (i + 0.75) * LINE)

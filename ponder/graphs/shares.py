@@ -1,0 +1,158 @@
+"""Shares of a budget: what a call takes, and what is kept or given to whom.
+
+For strategies whose branches may spend without end, such as graphs that nest graphs.
+See docs/design/agot.md.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ponder.agents.choice import plain_model
+from ponder.budget import DIMENSIONS, Dimension, Ledger
+from ponder.context import RunContext
+from ponder.messages import Request, Usage
+from ponder.result import StopReason
+
+SHARE = 0.2
+"""Of what a graph has left, kept back for its final answer."""
+
+
+async def priced(
+    requests: Sequence[Request], outputs: Sequence[int], context: RunContext
+) -> list[Usage]:
+    """Return what the dearest of some calls takes, for replies of several lengths.
+
+    What the model counts is kept in the journal, since a replay has no model to count.
+
+    Args:
+        requests: The calls, one or more.
+        outputs: Tokens of the reply, cut to the limit of the request.
+        context: A place of its own.
+    """
+    model, limit = plain_model(context.model), requests[0].max_tokens
+    replies = [Usage(calls=1, output_tokens=min(o, limit)) for o in outputs]
+    if not counts(context.ledger):
+        return replies
+
+    async def count() -> dict[str, Any]:
+        prompt = Usage(input_tokens=max(model.count_tokens(r) for r in requests))
+        usages = [reply + prompt for reply in replies]
+        return {
+            "usages": [
+                u.model_copy(update={"cost": model.price(u)}).model_dump(mode="json")
+                for u in usages
+            ]
+        }
+
+    content = json.dumps(
+        [list(outputs), [r.model_dump_json(exclude_defaults=True) for r in requests]]
+    )
+    value = await context.remember(content, count)
+    return [Usage.model_validate(u) for u in value["usages"]]
+
+
+def counts(ledger: Ledger) -> bool:
+    """Whether prompts must be counted: only where a limit concerns them."""
+    budget = ledger.budget
+    limits = (budget.tokens, budget.input_tokens, budget.cost)
+    return any(limit is not None for limit in limits)
+
+
+def tightest(
+    ledger: Ledger, each: Usage, *, wrap_up: bool = False
+) -> tuple[float, Dimension]:
+    """Return how many calls of one kind a ledger can pay, and what limits them."""
+    found: list[tuple[float, Dimension]] = [(math.inf, "calls")]
+    for dimension, needed in _amounts(each).items():
+        left = ledger.left(dimension, wrap_up=wrap_up)
+        if left is not None and needed > 0:
+            found.append((max(0.0, left) // needed, dimension))
+    return min(found, key=lambda pair: pair[0])
+
+
+@contextmanager
+def kept_back(context: RunContext, last: Usage) -> Iterator[StopReason | None]:
+    """Keep enough for a last call out of the reach of what runs in the block.
+
+    What is kept is at least the price of that call and ``SHARE`` of what is left. A
+    ledger has no other way to set an amount aside than to split itself: one of its
+    parts is kept, and the others are given back at once.
+
+    Args:
+        context: Whose ledger it is; no call may be in flight on it.
+        last: What the last call takes.
+
+    Yields:
+        ``None``, or the limit that leaves nothing beside the last call.
+    """
+    parts, tight = _parts(context.ledger, last)
+    if parts < 2:
+        yield StopReason(tight)
+        return
+    kept: list[Ledger] = []
+    if parts < math.inf:
+        first, *others = context.ledger.split(int(parts))
+        kept.append(first)
+        for other in others:
+            other.close()
+    try:
+        yield None
+    finally:
+        for ledger in kept:
+            ledger.close()
+
+
+def _parts(ledger: Ledger, last: Usage) -> tuple[float, Dimension]:
+    """Return into how many parts to split so that one pays the last call."""
+    found: list[tuple[float, Dimension]] = [(math.inf, "calls")]
+    for dimension, needed in _amounts(last).items():
+        left = ledger.left(dimension)
+        everything = ledger.left(dimension, wrap_up=True)
+        if left is None or everything is None:
+            continue
+        wanted = max(needed, SHARE * everything)
+        # The share that the run keeps for its end counts.
+        lacking = wanted - (everything - left)
+        if dimension != "cost":
+            lacking = math.ceil(lacking)
+        if lacking > 0:
+            found.append((max(0.0, left) // lacking, dimension))
+    return min(found, key=lambda pair: pair[0])
+
+
+@contextmanager
+def shared_out(
+    context: RunContext, places: Sequence[RunContext], layers: int, each: Usage
+) -> Iterator[list[RunContext]]:
+    """Give each thought of a layer an equal part of what is left.
+
+    As much stays for each of the layers to come, but for parts that would be too small
+    to answer a thought. What is not used comes back.
+
+    Args:
+        context: Whose ledger it is; no call may be in flight on it.
+        places: Of the thoughts.
+        layers: This layer and those that may come.
+        each: What it takes to answer one thought.
+    """
+    wanted = len(places) * layers
+    parts = max(len(places), min(wanted, tightest(context.ledger, each)[0]))
+    ledgers = context.ledger.split(int(parts))
+    given, others = ledgers[: len(places)], ledgers[len(places) :]
+    for other in others:
+        other.close()
+    try:
+        yield [replace(p, ledger=x) for p, x in zip(places, given, strict=True)]
+    finally:
+        for ledger in given:
+            ledger.close()
+
+
+def _amounts(usage: Usage) -> dict[Dimension, float]:
+    values = {d: usage.total_tokens if d == "tokens" else getattr(usage, d)
+              for d in DIMENSIONS}  # fmt: skip
+    return {d: float(value or 0.0) for d, value in values.items()}

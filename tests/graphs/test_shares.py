@@ -1,0 +1,114 @@
+"""Shares of a budget: what is kept back, and what is given to whom."""
+
+import math
+
+import pytest
+
+from ponder.budget import Budget
+from ponder.graphs.shares import kept_back, priced, shared_out, tightest
+from ponder.messages import Request, Usage, user
+from ponder.models.scripted import ScriptedModel
+from ponder.result import StopReason
+from tests.support.places import paths, place
+
+SHORT = Request(messages=(user("one two"),), max_tokens=50)
+LONG = Request(messages=(user("one two three four"),), max_tokens=50)
+
+
+class Priced(ScriptedModel):
+    """A model at a cent for ten tokens."""
+
+    def price(self, usage: Usage) -> float:
+        return usage.total_tokens / 1000
+
+
+async def test_a_price_is_that_of_the_dearest_call() -> None:
+    context = place(Priced(), budget=Budget(tokens=100))
+    least, most = await priced([SHORT, LONG], [20, 999], context)
+    assert (least.calls, least.input_tokens, least.output_tokens) == (1, 4, 20)
+    # A reply is never longer than its limit.
+    assert (most.output_tokens, most.cost) == (50, 0.054)
+
+
+async def test_a_price_is_kept_for_replays_which_have_no_model_to_ask() -> None:
+    context = place(Priced(), budget=Budget(tokens=100))
+    paid = await priced([SHORT], [20], context)
+    assert paths(context) == ["here"]
+    context.shared.paths.clear()
+    again = context.inside(ScriptedModel())
+    assert await priced([SHORT], [20], again) == paid
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget(), Budget(calls=3), Budget(output_tokens=99)]
+)
+async def test_without_a_limit_on_prompts_nothing_is_counted(budget: Budget) -> None:
+    context = place(ScriptedModel(), budget=budget)
+    (usage,) = await priced([LONG], [20], context)
+    assert usage == Usage(calls=1, output_tokens=20)
+    assert paths(context) == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (Budget(), (math.inf, "calls")),
+        (Budget(calls=7), (7, "calls")),
+        (Budget(calls=7, tokens=120), (2, "tokens")),
+        (Budget(tokens=400, output_tokens=19), (0, "output_tokens")),
+        (Budget(tokens=400, cost=0.35), (3, "cost")),
+    ],
+)
+def test_the_tightest_limit_decides(
+    budget: Budget, expected: tuple[float, str]
+) -> None:
+    each = Usage(calls=1, input_tokens=30, output_tokens=20, cost=0.1)
+    assert tightest(place(ScriptedModel(), budget=budget).ledger, each) == expected
+
+
+def test_what_is_kept_back_pays_the_last_call_and_comes_back() -> None:
+    last = Usage(calls=1, input_tokens=30, output_tokens=20)
+    for tokens in range(0, 400, 7):
+        context = place(ScriptedModel(), budget=Budget(tokens=tokens, calls=9))
+        whole = context.ledger.left("tokens")
+        assert whole == tokens
+        with kept_back(context, last) as tight:
+            left = context.ledger.left("tokens")
+            assert left is not None
+            assert (tight is StopReason.TOKENS) == (tokens < 100)
+            if tight is None:
+                # 20 % of it, or the price of the call.
+                assert tokens - left >= max(50, 0.2 * tokens - 1)
+                assert 0 < (context.ledger.left("calls") or 0) < 9
+        assert context.ledger.left("tokens") == tokens
+
+
+def test_the_share_kept_for_the_end_of_the_run_counts() -> None:
+    last = Usage(calls=1, input_tokens=30, output_tokens=20)
+    context = place(ScriptedModel(), budget=Budget(tokens=1000, wrap_up=0.2))
+    with kept_back(context, last) as tight:
+        assert tight is None
+        assert context.ledger.left("tokens") == 800
+
+
+@pytest.mark.parametrize(
+    ("tokens", "layers", "each", "share"),
+    [
+        # The same for three thoughts of each of two layers ...
+        (1200, 2, 100, 200),
+        # ... unless that is too little for an answer ...
+        (1200, 2, 300, 300),
+        # ... which the layer may spend all it has on.
+        (1200, 2, 900, 400),
+    ],
+)
+def test_thoughts_share_what_is_left_of_the_budget(
+    tokens: int, layers: int, each: int, share: int
+) -> None:
+    context = place(ScriptedModel(), budget=Budget(tokens=tokens))
+    places = [context.at(i) for i in range(3)]
+    needed = Usage(calls=1, input_tokens=each)
+    with shared_out(context, places, layers, needed) as given_out:
+        assert [c.ledger.left("tokens") for c in given_out] == [share] * 3
+        assert context.ledger.left("tokens") == tokens - 3 * share
+    assert context.ledger.left("tokens") == tokens
