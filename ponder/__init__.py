@@ -10,6 +10,8 @@ from ponder.models.base import Capabilities, Model
 from ponder.models.load import open_model
 from ponder.models.scripted import ScriptedModel
 from ponder.models.simulated import SimulatedModel
+from ponder.node import as_node
+from ponder.passages import Citation, Passage, Retriever
 from ponder.result import Candidate, Result, StopReason, Task, Verdict
 from ponder.run import (
     afork,
@@ -30,14 +32,17 @@ __all__ = [
     "Budget",
     "Candidate",
     "Capabilities",
+    "Citation",
     "Completion",
     "Journal",
     "Judge",
     "Message",
     "Model",
+    "Passage",
     "PonderError",
     "Request",
     "Result",
+    "Retriever",
     "Sampling",
     "ScriptedModel",
     "SimulatedModel",
@@ -50,6 +55,7 @@ __all__ = [
     "afork",
     "areplay",
     "aresume",
+    "as_node",
     "asolve",
     "fork",
     "open_model",

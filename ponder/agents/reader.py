@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ponder.agents.answers import extract
+from ponder.agents.solver import FORCED, FORCED_PROMPT
 from ponder.context import RunContext
-from ponder.messages import GREEDY, Request, Sampling, system, user
+from ponder.errors import ModelError, OutOfBudget
+from ponder.messages import GREEDY, Request, Sampling, assistant, system, user
 from ponder.passages import Citation, Passage
 from ponder.result import Candidate, Task
 
@@ -21,6 +23,8 @@ READ_PROMPT = """\
 
 Question: {question}"""
 
+FORCED_TOKENS = 32
+"""Limit of an answer that had to be asked for."""
 NO_PASSAGES = "(no passages were found)"
 
 _MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
@@ -37,6 +41,9 @@ class Reader(Protocol):
         self, task: Task, passages: Sequence[Passage], context: RunContext
     ) -> Candidate:
         """Return an answer that cites passages by their numbers, from 1.
+
+        A text that names no final answer is continued by one, at the place ``forced``
+        below this one.
 
         Raises:
             OutOfBudget: The budget admits no such call.
@@ -76,10 +83,13 @@ def reader(
             logprobs=0 if wanted else None,
         )  # fmt: skip
         (completion,) = await context.generate(request)
+        text = completion.text
+        if extract(text) is None:
+            text += await _named(request, text, context.at("forced"))
         candidate = Candidate(
             id=context.id,
-            text=completion.text,
-            answer=extract(completion.text),
+            text=text,
+            answer=extract(text),
             logprob=completion.logprob,
             logprob_tokens=len(completion.logprobs or ()),
             output_tokens=completion.usage.output_tokens,
@@ -89,6 +99,22 @@ def reader(
         return candidate
 
     return read
+
+
+async def _named(request: Request, text: str, context: RunContext) -> str:
+    """Return the answer that a text forgot to name, as its end; or nothing."""
+    forced = {"max_tokens": FORCED_TOKENS, "stop": ("}", "\n"), "logprobs": None}
+    if context.model.capabilities.prefill:
+        forced["prefill"] = request.prefill + text + FORCED
+    else:
+        turns = (assistant(text.strip() or "(no answer)"), user(FORCED_PROMPT))
+        forced["messages"] = (*request.messages, *turns)
+    try:
+        (completion,) = await context.generate(request.model_copy(update=forced))
+    except (OutOfBudget, ModelError):
+        return ""
+    answer = extract(completion.text) or completion.text.strip()
+    return f"{FORCED}{answer}}}" if answer else ""
 
 
 def numbered(passages: Sequence[Passage]) -> str:
@@ -113,9 +139,11 @@ def cited(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
     found: dict[tuple[str, str], Citation] = {}
     for sentence in _SENTENCE.findall(text):
         claim = _BOX.sub("", _MARK.sub("", sentence)).strip()
+        if not any(map(str.isalnum, claim)):
+            continue
         marks = ",".join(_MARK.findall(sentence)).split(",")
         for number in (int(mark) for mark in marks if mark.strip()):
-            if claim and 1 <= number <= len(passages):
+            if 1 <= number <= len(passages):
                 passage = passages[number - 1]
                 citation = Citation(claim=claim, passage=passage)
                 found.setdefault((claim, passage.id), citation)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.messages import Message, Value, assistant, user
+from ponder.passages import Passage
 from ponder.registry import Registry
 
 Split = Literal["tune", "test", "sealed"]
@@ -101,6 +102,17 @@ class Benchmark(BaseModel, ABC):
 
         May take seconds (programs are run); callers call it from a thread.
         """
+
+    def documents(self) -> list[Passage]:
+        """Return the corpus that strategies may search; by default there is none."""
+        return []
+
+    def support(self, problem: Problem, found: Sequence[Passage]) -> float | None:
+        """Return the share of the passages needed that were found, 0 to 1.
+
+        ``None``, the default, where it is not known which are needed.
+        """
+        return None
 
     def demonstrations(self, problem: Problem) -> tuple[Message, ...]:
         """Return worked examples of the tune split, as turns before a question.

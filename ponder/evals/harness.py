@@ -45,8 +45,10 @@ from ponder.evals.record import RECORD_VERSION, Attempt, Record
 from ponder.evals.verifiers import named_verifier
 from ponder.journal import Journal
 from ponder.models.base import Model
+from ponder.passages import Passage, Retriever
 from ponder.plan import open_model
 from ponder.result import Candidate, Result
+from ponder.retrieval.memory import MemoryRetriever
 from ponder.run import asolve
 from ponder.settings import Settings, load_settings
 
@@ -151,6 +153,7 @@ def ponder_solver(
                 strategy=strategy,
                 model=_opened(bench, model),
                 verifier=named_verifier(verifier, made, problem),
+                retriever=await asyncio.to_thread(_corpus, state.metadata["benchmark"]),
                 budget=Budget(tokens=budget_tokens, seconds=budget_seconds),
                 seed=seed + 1_000_003 * (state.epoch - 1),
                 examples=await asyncio.to_thread(made.demonstrations, problem),
@@ -184,6 +187,12 @@ def _output(result: Result, model: str) -> ModelOutput:
 @lru_cache(maxsize=64)
 def _benchmark(spec: str) -> Benchmark:
     return benchmark(spec)[0]
+
+
+@lru_cache(maxsize=8)
+def _corpus(spec: str) -> Retriever | None:
+    documents = _benchmark(spec).documents()
+    return MemoryRetriever(documents, name=spec) if documents else None
 
 
 def _subject(state: TaskState) -> tuple[Benchmark, Problem]:
@@ -246,11 +255,22 @@ async def _record(
         usage=result.usage,
         roles=result.roles,
         critical_tokens=result.critical_tokens,
+        support=made.support(problem, _found(result)),
         confidence=result.confidence,
         stop_reason=result.stop_reason.value,
         substitutes=tuple(f"{s.missing}: {s.used}" for s in result.substitutes),
         run_id=result.run_id,
     )
+
+
+def _found(result: Result) -> list[Passage]:
+    """Return all passages that the run has read, from its thought graph."""
+    return [
+        Passage.model_validate(passage)
+        for node in result.graph.get("nodes", ())
+        if node["kind"] == "evidence"
+        for passage in node["data"]["passages"]
+    ]
 
 
 def _attempt(candidate: Candidate, grade: Grade) -> Attempt:

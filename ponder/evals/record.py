@@ -42,6 +42,8 @@ class Record(Value):
     """``usage`` divided by role: generator, verifier, planner ..."""
     critical_tokens: int = 0
     """Output tokens on the longest chain of calls that had to wait for each other."""
+    support: float | None = Field(default=None, ge=0, le=1)
+    """Share of the passages needed that were found, where that is known."""
     confidence: float | None = None
     stop_reason: str = "finished"
     substitutes: tuple[str, ...] = ()

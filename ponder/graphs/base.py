@@ -68,8 +68,11 @@ class Strategy(BaseModel, ABC):
 
     @cached_property
     def compiled(self) -> Any:
-        """The graph, compiled once: a nested strategy runs once for each branch."""
-        return self.build().compile(name=self.name)
+        """The graph, compiled once: a nested strategy runs once for each branch.
+
+        It keeps no checkpoints of its own in those of an application around it.
+        """
+        return self.build().compile(name=self.name, checkpointer=False)
 
     async def run(self, task: Task, context: RunContext) -> Outcome:
         """Run the state machine at one place of a run."""

@@ -22,6 +22,7 @@ async def searched(
         context: The place of the search, which becomes a thought of the run.
         parents: Places of the thoughts that the search comes from.
     """
+    query = content(query)
     try:
         found = await context.retrieve(query, k)
     except RetrievalError as error:
@@ -37,6 +38,12 @@ async def searched(
         parents,
     )
     return found
+
+
+def content(question: str) -> str:
+    """Return a question without the lines that only say how to write the answer."""
+    lines = [line for line in question.splitlines() if "\\boxed" not in line]
+    return "\n".join(lines).strip() or question
 
 
 def merged(*found: Iterable[Passage]) -> list[Passage]:

@@ -55,7 +55,7 @@ class RAG(Strategy):
             context, passages = runtime.context, state["passages"]
             if not passages:
                 context.warn("No passage was found: the answer rests on none.")
-            place = context.at("answer")
+            place = context.at("read")
             candidate = await read(state["task"], passages, place)
             context.keep(candidate, (context.at("search").id,))
             outcome = Outcome(

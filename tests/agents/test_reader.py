@@ -62,3 +62,18 @@ async def test_it_answers_from_passages_and_sees_the_examples() -> None:
         "system", "user", "assistant", "user",
     ]  # fmt: skip
     assert "[2] The Rhone" in request.messages[-1].content
+
+
+async def test_an_answer_that_was_not_named_is_asked_for_once() -> None:
+    model = ScriptedModel(["It is the Rhone [1].", " Rhone"])
+
+    candidate = await reader()(Task(question="Where?"), PASSAGES, place(model))
+
+    assert candidate.answer == "Rhone"
+    assert candidate.text.startswith("It is the Rhone [1].")
+    assert model.calls[1].prefill.startswith("It is the Rhone [1].")
+    assert [c.claim for c in cited(candidate.text, PASSAGES)] == ["It is the Rhone."]
+
+
+def test_marks_without_a_claim_are_no_citations() -> None:
+    assert claims("[2]. [1].") == []

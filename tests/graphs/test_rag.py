@@ -7,6 +7,7 @@ import pytest
 from ponder.budget import Budget
 from ponder.errors import InvalidInput
 from ponder.events import Event
+from ponder.graphs.evidence import content
 from ponder.graphs.rag import RAG
 from ponder.journal import Journal
 from ponder.models.scripted import ScriptedModel
@@ -79,3 +80,9 @@ async def test_a_resumed_run_wants_its_documents_again(journal: Journal) -> None
     assert [c.supported for c in result.citations] == [None, None]
     with pytest.raises(InvalidInput, match="searched 'scripted'"):
         await aresume(result.run_id, model=model(), journal=journal)
+
+
+def test_how_to_write_the_answer_is_not_searched_for() -> None:
+    question = "Who sings?\n\nGive the final answer in \\boxed{...}."
+    assert content(question) == "Who sings?"
+    assert content("\\boxed{?}") == "\\boxed{?}"

@@ -37,11 +37,20 @@ def budget(tokens: int | None) -> str:
 
 
 def results(rows: Sequence[Row]) -> str:
-    """Return what each strategy reached, and for what."""
+    """Return what each strategy reached, and for what.
+
+    Partial credit and support are columns only where a row has some.
+    """
+    partial = {
+        "Score %": [row.score for row in rows],
+        "Support recall %": [row.support for row in rows],
+    }
+    more = {name: v for name, v in partial.items() if any(x is not None for x in v)}
     head = (
         "Strategy",
         "Budget",
         "Accuracy %",
+        *more,
         "Coverage %",
         "Attempts",
         "pass@1 %",
@@ -59,6 +68,7 @@ def results(rows: Sequence[Row]) -> str:
                 row.label,
                 budget(row.budget_tokens),
                 with_interval(row.accuracy),
+                *(percent(values[i]) for values in more.values()),
                 with_interval(row.coverage),
                 number(row.tried.per_run, 1),
                 percent(row.tried.right),
@@ -69,7 +79,7 @@ def results(rows: Sequence[Row]) -> str:
                 str(row.unreadable),
                 str(row.failed),
             )
-            for row in rows
+            for i, row in enumerate(rows)
         ],
         text=TEXT,
     )

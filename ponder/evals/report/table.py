@@ -74,6 +74,11 @@ class Row(Setting):
     coverage: Estimate | None
     """Share of runs with a right answer among all attempts: the most that any
     selection could reach. ``None`` if no attempt is known."""
+    score: float | None
+    """Mean partial credit, where the benchmark gives some (F1); 0 for a run without
+    a usable answer."""
+    support: float | None
+    """Mean share of the passages needed that were found, where that is known."""
     unreadable: int
     """Runs that ended, but with an answer that cannot be read."""
     failed: int
@@ -108,6 +113,8 @@ def row(cell: Cell, *, level: float = 0.95) -> Row:
         runs=len(cell.records),
         accuracy=accuracy(cell, level) if cell.records else None,
         coverage=_coverage(cell, level),
+        score=_score(cell),
+        support=_known_mean([record.support for record in ended]),
         unreadable=sum(record.grade.correct is None for record in ended),
         failed=len(cell.records) - len(ended),
         errors=tally(r.error for r in cell.records if r.error is not None),
@@ -152,6 +159,17 @@ def _coverage(cell: Cell, level: float) -> Estimate | None:
     if not attempts(cell):
         return None
     return estimate(cell, [float(right(r) > 0) for r in cell.records], level)
+
+
+def _score(cell: Cell) -> float | None:
+    if all(record.grade.score is None for record in cell.records):
+        return None
+    return mean(cell, lambda record: record.grade.score or 0.0)
+
+
+def _known_mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _tried(cell: Cell) -> Tried:

@@ -13,13 +13,14 @@ from ponder.evals.benchmark import UNREADABLE, Grade, Problem, register
 from ponder.evals.scoring.mathematics import verdict
 from ponder.evals.scoring.text import boxed, exact_match, f1, plain
 from ponder.evals.tasks._rows import Loaded, Row
+from ponder.passages import Passage
 
 WHOLE = frozenset({"yes", "no", "noanswer"})
 """Answers that are right or wrong as a whole in the published evaluation of HotpotQA,
 which 2WikiMultihopQA uses too."""
 
 
-class Passage(NamedTuple):
+class Paragraph(NamedTuple):
     """A paragraph that is given with a question."""
 
     title: str
@@ -43,7 +44,7 @@ class _MultiHop(Loaded):
     """Leave the paragraphs out of the question; ``data`` has them still."""
 
     @abstractmethod
-    def passages(self, row: Row) -> list[Passage]:
+    def passages(self, row: Row) -> list[Paragraph]:
         """Return the paragraphs of a row."""
 
     def answers(self, row: Row) -> list[str]:
@@ -68,6 +69,27 @@ class _MultiHop(Loaded):
             },
         )
 
+    def documents(self) -> list[Passage]:
+        """Return the paragraphs of all problems, each once, as one corpus."""
+        pooled = (
+            (title, text)
+            for problem in self.every()
+            for title, text in zip(
+                problem.data["titles"], problem.data["passages"], strict=True
+            )
+        )
+        return [
+            Passage(id=str(i), title=title, text=text, source=title)
+            for i, (title, text) in enumerate(dict.fromkeys(pooled))
+        ]
+
+    def support(self, problem: Problem, found: Sequence[Passage]) -> float | None:
+        """Return the share of the supporting titles that were found."""
+        needed = set(problem.data["supporting_titles"])
+        if not needed:
+            return None
+        return len(needed & {passage.title for passage in found}) / len(needed)
+
     def grade(self, problem: Problem, text: str) -> Grade:
         """Return exact match as ``correct`` and F1 as ``score``."""
         found = extract(text)
@@ -78,7 +100,7 @@ class _MultiHop(Loaded):
         return verdict(found, exact_match(answer, references), score)
 
 
-def _listed(passages: Sequence[Passage]) -> str:
+def _listed(passages: Sequence[Paragraph]) -> str:
     return "\n\n".join(
         f"[{number}] {passage.title}\n{passage.text}"
         for number, passage in enumerate(passages, 1)
@@ -96,12 +118,12 @@ class HotpotQA(_MultiHop):
     dataset: str = "hotpotqa/hotpot_qa"
     config: str | None = "distractor"
 
-    def passages(self, row: Row) -> list[Passage]:
+    def passages(self, row: Row) -> list[Paragraph]:
         """Return the paragraphs of a row."""
         facts = _pairs(row, "supporting_facts", "title", "sent_id")
         needed = {title for title, _ in facts}
         return [
-            Passage(title, _joined(row, sentences), title in needed)
+            Paragraph(title, _joined(row, sentences), title in needed)
             for title, sentences in _pairs(row, "context", "title", "sentences")
         ]
 
@@ -138,7 +160,7 @@ class MuSiQue(_MultiHop):
         aliases = row.texts("answer_aliases") if "answer_aliases" in row.values else []
         return [row.text("answer"), *(a for a in aliases if a.strip())]
 
-    def passages(self, row: Row) -> list[Passage]:
+    def passages(self, row: Row) -> list[Paragraph]:
         """Return the paragraphs of a row."""
         value = row.get("paragraphs")
         if isinstance(value, dict):
@@ -155,7 +177,7 @@ class MuSiQue(_MultiHop):
 PARAGRAPH = ("title", "paragraph_text", "is_supporting")
 
 
-def _paragraph(row: Row, item: Any) -> Passage:
+def _paragraph(row: Row, item: Any) -> Paragraph:
     if not isinstance(item, dict):
         raise row.error("an entry of the field 'paragraphs' is no object.")
     title, text, supporting = (item.get(name) for name in PARAGRAPH)
@@ -163,7 +185,7 @@ def _paragraph(row: Row, item: Any) -> Passage:
         raise row.error("an entry of 'paragraphs' has no 'title' or 'paragraph_text'.")
     if not isinstance(supporting, bool):
         raise row.error("an entry of 'paragraphs' has no 'is_supporting'.")
-    return Passage(title, text, supporting)
+    return Paragraph(title, text, supporting)
 
 
 def _pairs(row: Row, field: str, first: str, second: str) -> list[tuple[str, Any]]:

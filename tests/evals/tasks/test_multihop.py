@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ponder.errors import InvalidInput
-from ponder.evals.benchmark import UNREADABLE, benchmarks
+from ponder.evals.benchmark import UNREADABLE, benchmark, benchmarks
 from ponder.evals.tasks._rows import Loaded
 from ponder.evals.tasks.multihop import HotpotQA, MuSiQue, TwoWiki
 
@@ -191,3 +191,27 @@ def test_bad_rows(
 ) -> None:
     with pytest.raises(InvalidInput, match=f"dev.jsonl, row 1: .*{message}"):
         kind(path=write(tmp_path, row)).every()
+
+
+def test_the_corpus_is_pooled_and_support_is_counted_by_title(tmp_path: Path) -> None:
+    rows = [
+        {
+            "_id": str(i), "question": f"q{i}?", "answer": "a",
+            "supporting_facts": [["Both", 0], [f"Own {i}", 0]],
+            "context": [["Both", ["Same text."]], [f"Own {i}", [f"Text {i}."]]],
+        }
+        for i in range(3)
+    ]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    made, _ = benchmark(f"hotpotqa:path={path},closed_book=true")
+
+    documents = made.documents()
+
+    assert [d.title for d in documents] == ["Both", "Own 0", "Own 1", "Own 2"]
+    assert len({d.id for d in documents}) == 4
+    problem = next(p for p in made.problems(split="sealed") + made.problems()
+                   + made.problems(split="tune") if p.id.endswith("1"))  # fmt: skip
+    assert made.support(problem, documents[:1]) == 0.5
+    assert made.support(problem, documents) == 1.0
+    assert made.support(problem, []) == 0.0
