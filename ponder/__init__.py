@@ -13,6 +13,8 @@ from ponder.models.simulated import SimulatedModel
 from ponder.node import as_node
 from ponder.passages import Citation, Passage, Retriever
 from ponder.result import Candidate, Result, StopReason, Task, Verdict
+from ponder.retrieval.memory import MemoryRetriever
+from ponder.retrieval.opening import build_index, open_index
 from ponder.run import (
     afork,
     areplay,
@@ -36,6 +38,7 @@ __all__ = [
     "Completion",
     "Journal",
     "Judge",
+    "MemoryRetriever",
     "Message",
     "Model",
     "Passage",
@@ -57,7 +60,9 @@ __all__ = [
     "aresume",
     "as_node",
     "asolve",
+    "build_index",
     "fork",
+    "open_index",
     "open_model",
     "register",
     "replay",
