@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ponder.budget import Ledger, Reservation
 from ponder.concurrency import chain
@@ -39,12 +39,13 @@ from ponder.events import (
     Warned,
 )
 from ponder.journal import Entry, Kind, RunLog, content_key
-from ponder.messages import Completion, OnDelta, Request, Usage
+from ponder.messages import Completion, Message, OnDelta, Request, Usage
 from ponder.models.base import Model
 from ponder.passages import Passage, Retriever
 from ponder.result import Candidate, Substitute, Task, Verdict
 from ponder.thoughts import Thought, ThoughtGraph
 
+T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 
@@ -216,6 +217,57 @@ class RunContext:
             return self._served(entry, model)
         return await self._paid(model, request, key)
 
+    async def score(
+        self,
+        messages: Sequence[Message],
+        continuations: Sequence[str],
+        model: Model | None = None,
+    ) -> list[float]:
+        """Ask how likely texts are as answers, under the run's budget and journal.
+
+        It is one call. A model does not tell what scoring has used, so its input is
+        counted beforehand: the messages once, and every text.
+
+        Args:
+            messages: The conversation before the answer, 1 or more.
+            continuations: Texts to score.
+            model: Whom to ask; the run's model by default.
+
+        Returns:
+            The log-likelihood (nats) of each text, in their order.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed, or the model cannot score.
+            ReplayDrift: A replay has no such call.
+        """
+        model = model or self.model
+        model.require("score")
+        requests = [
+            Request(messages=tuple(messages), prefill=text)
+            for text in ("", *continuations)
+        ]
+        asked = [request.model_dump_json(exclude_defaults=True) for request in requests]
+        key = content_key("\n".join(("score", *asked)))
+        entry = self._find(key)
+        if entry is not None and not self._retry(entry):
+            self._served(entry, model)
+            return [float(score) for score in entry.body["scores"]]
+        prompt, *whole = (model.count_tokens(request) for request in requests)
+        read = prompt + sum(max(0, tokens - prompt) for tokens in whole)
+        usage = Usage(calls=1, input_tokens=read)
+        usage = usage.model_copy(update={"cost": model.price(usage)})
+        reservation = await self._reserved(usage, key)
+        self.shared.emit(CallStarted(path=self.id, model=model.name))
+        scores = await self._guarded(
+            lambda _: model.score(messages, continuations), reservation, key, [0]
+        )
+        reservation.settle(usage)
+        body = {"completions": [], "scores": scores, "model": model.name}
+        self._record(key, "reply", body, usage)
+        self.shared.emit(CallFinished(path=self.id, usage=usage))
+        return scores
+
     async def remember(
         self, content: str, compute: Callable[[], Awaitable[dict[str, Any]]]
     ) -> dict[str, Any]:
@@ -371,13 +423,7 @@ class RunContext:
         return completions
 
     async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
-        try:
-            reservation = await self.ledger.reserve(
-                self._estimate(model, request), wrap_up=self.wrapping_up
-            )
-        except OutOfBudget as stop:
-            self._record(key, "refusal", {"dimension": stop.dimension})
-            raise self._refuse(stop) from None
+        reservation = await self._reserved(self._estimate(model, request), key)
         granted = reservation.granted.output_tokens // request.n
         request = request.model_copy(
             update={"max_tokens": min(request.max_tokens, max(1, granted))}
@@ -391,10 +437,16 @@ class RunContext:
         self.shared.emit(CallFinished(path=self.id, usage=usage))
         return completions
 
+    async def _reserved(self, estimate: Usage, key: str) -> Reservation:
+        try:
+            return await self.ledger.reserve(estimate, wrap_up=self.wrapping_up)
+        except OutOfBudget as stop:
+            self._record(key, "refusal", {"dimension": stop.dimension})
+            raise self._refuse(stop) from None
+
     async def _called(
         self, model: Model, request: Request, reservation: Reservation, key: str
     ) -> list[Completion]:
-        """Make the call; settle the reservation here only if it does not succeed."""
         written = [0] * request.n
 
         def on_delta(index: int, text: str, tokens: int) -> None:
@@ -403,13 +455,35 @@ class RunContext:
                 TextDelta(path=self.id, index=index, text=text, output_tokens=tokens)
             )
 
-        seconds = self.ledger.seconds_left(wrap_up=self.wrapping_up)
         self.shared.emit(CallStarted(path=self.id, model=model.name, n=request.n))
+        return await self._guarded(
+            lambda seconds: model.generate(
+                request, on_delta=on_delta, max_seconds=_leave_room(seconds)
+            ),
+            reservation,
+            key,
+            written,
+        )
+
+    async def _guarded(
+        self,
+        call: Callable[[float | None], Awaitable[T]],
+        reservation: Reservation,
+        key: str,
+        written: Sequence[int],
+    ) -> T:
+        """Make the call; settle the reservation here only if it does not succeed.
+
+        Args:
+            call: Makes it, told how many seconds are left.
+            reservation: What was set aside for it.
+            key: Hash of its content.
+            written: Output tokens of each completion so far, kept up to date by it.
+        """
+        seconds = self.ledger.seconds_left(wrap_up=self.wrapping_up)
         try:
             async with asyncio.timeout(seconds):
-                return await model.generate(
-                    request, on_delta=on_delta, max_seconds=_leave_room(seconds)
-                )
+                return await call(seconds)
         except (TimeoutError, asyncio.CancelledError) as stop:
             # The prompt and what was written so far are spent, answer or not.
             usage = Usage(
