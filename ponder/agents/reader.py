@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ponder.agents.answers import extract
+from ponder.agents.choice import plain_model
 from ponder.agents.solver import FORCED, FORCED_PROMPT
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
@@ -25,6 +26,10 @@ Question: {question}"""
 
 FORCED_TOKENS = 32
 """Limit of an answer that had to be asked for."""
+SOURCES_PROMPT = """\
+Which of the numbered passages say so? Reply with their numbers alone, such as: 1, 3. \
+If none does, reply: none."""
+
 NO_PASSAGES = "(no passages were found)"
 
 _MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
@@ -117,6 +122,34 @@ async def _named(request: Request, text: str, context: RunContext) -> str:
     return f"{FORCED}{answer}}}" if answer else ""
 
 
+async def name_sources(
+    task: Task, passages: Sequence[Passage], answer: str, context: RunContext
+) -> list[Passage]:
+    """Ask which passages an answer rests on that named none.
+
+    Args:
+        task: What was asked.
+        passages: In the order in which they were numbered.
+        answer: The final answer.
+        context: The place of the call.
+
+    Returns:
+        The passages that the model names; none if it names none, or cannot be asked.
+    """
+    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
+    request = Request(
+        messages=(user(prompt), assistant(answer), user(SOURCES_PROMPT)),
+        max_tokens=16,
+        sampling=GREEDY,
+    )
+    try:
+        (completion,) = await context.generate(request, plain_model(context.model))
+    except (OutOfBudget, ModelError):
+        return []
+    numbers = dict.fromkeys(map(int, re.findall(r"\d{1,3}", completion.text)))
+    return [passages[n - 1] for n in numbers if 1 <= n <= len(passages)]
+
+
 def numbered(passages: Sequence[Passage]) -> str:
     """Return passages as a prompt shows them: ``[1] Title: text``."""
     lines = (
@@ -138,7 +171,7 @@ def cited(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
     """
     found: dict[tuple[str, str], Citation] = {}
     for sentence in _SENTENCE.findall(text):
-        claim = _BOX.sub("", _MARK.sub("", sentence)).strip()
+        claim = _BOX.sub("", _MARK.sub("", sentence)).strip().lstrip(".,;: ")
         if not any(map(str.isalnum, claim)):
             continue
         marks = ",".join(_MARK.findall(sentence)).split(",")

@@ -130,6 +130,7 @@ def ponder_solver(
     model: str = "local",
     verifier: str | None = None,
     budget_tokens: int | None = None,
+    budget_output_tokens: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
 ) -> Solver:
@@ -140,6 +141,7 @@ def ponder_solver(
         model: As ``ponder ask --model``; inspect's own model is not used.
         verifier: ``judge``, ``exact``, ``random`` or none.
         budget_tokens: Limit of each run, input and output.
+        budget_output_tokens: Limit of each run, output alone.
         budget_seconds: Limit of each run.
         seed: Decides all randomness, together with the epoch.
     """
@@ -154,7 +156,11 @@ def ponder_solver(
                 model=_opened(bench, model),
                 verifier=named_verifier(verifier, made, problem),
                 retriever=await asyncio.to_thread(_corpus, state.metadata["benchmark"]),
-                budget=Budget(tokens=budget_tokens, seconds=budget_seconds),
+                budget=Budget(
+                    tokens=budget_tokens,
+                    output_tokens=budget_output_tokens,
+                    seconds=budget_seconds,
+                ),
                 seed=seed + 1_000_003 * (state.epoch - 1),
                 examples=await asyncio.to_thread(made.demonstrations, problem),
                 journal=bench.journal,

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from ponder.agents.solver import STEP_BY_STEP
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.benchmark import Split, benchmark
-from ponder.evals.record import Cell
+from ponder.evals.record import Cell, Count
 from ponder.evals.report.cells import BASELINE, RANDOM
 from ponder.evals.verifiers import VerifierName
 from ponder.graphs.base import Strategy, strategy
@@ -50,6 +50,10 @@ class StudyPlan(Value):
     model: str = "local"
     budget_tokens: tuple[int, ...] = ()
     """Limits of each run; none is no limit."""
+    count: Count = "total"
+    """Which tokens are equal in comparisons, and limited by the budgets: ``total``, all
+    input and output, what a remote model is paid for; or ``computed``, what costs time
+    on a local one: output and input that no cache served. Budgets then limit output."""
     limit: int = Field(default=20, ge=1)
     """Problems of each benchmark."""
     epochs: int = Field(default=1, ge=1)
@@ -159,6 +163,7 @@ def _cell(
         verifier=verifier,
         model=plan.model,
         budget_tokens=budget,
+        count=plan.count,
         seed=plan.seed,
     )
 

@@ -1,5 +1,7 @@
 """What a study keeps of each problem: plain values, from which every report is made."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from ponder.evals.benchmark import Grade
@@ -52,6 +54,11 @@ class Record(Value):
     """Why the run failed; then the grade is unreadable."""
 
 
+Count = Literal["total", "computed"]
+"""Which tokens are compared: all input and output, or those that had to be computed,
+which leaves out input that a cache served."""
+
+
 class Cell(Value):
     """One strategy on one benchmark under one budget."""
 
@@ -64,6 +71,9 @@ class Cell(Value):
     model: str
     budget_tokens: int | None = None
     """Limit of each run; ``None`` is no limit."""
+    count: Count = "total"
+    """Which tokens are compared. With ``computed``, the budget limits the output: how
+    much input a cache will serve is not known before a call."""
     seed: int = 0
     records: tuple[Record, ...] = ()
 

@@ -252,7 +252,10 @@ class Study:
             strategy=cell.strategy,
             model=cell.model,
             verifier=cell.verifier,
-            budget_tokens=cell.budget_tokens,
+            budget_tokens=cell.budget_tokens if cell.count == "total" else None,
+            budget_output_tokens=(
+                cell.budget_tokens if cell.count == "computed" else None
+            ),
             seed=cell.seed,
         )
         made.metadata = {"ponder": self._identity(cell)}
@@ -281,7 +284,9 @@ class Study:
                 continue
             _check_version(path, identity)
             cell = Cell.model_validate(identity["cell"])
-            if identity != self._identity(cell):
+            # Fields that cells did not have yet are those of today's default.
+            plain = cell.model_dump(mode="json", exclude={"records"})
+            if {**identity, "cell": plain} != self._identity(cell):
                 continue
             records = _records(await _read_log(path, header_only=False))
             if failed_too or not any(map(_failed, records)):

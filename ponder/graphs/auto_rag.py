@@ -221,7 +221,7 @@ class AutoRAG(Strategy):
         outcome = outcome_of(candidate, [candidate], reason)
         # What the model wrote itself comes last, so its numbers belong to no passage.
         cited = [p for p in kept if not own_knowledge(p)]
-        return {"outcome": await grounded(outcome, cited, context)}
+        return {"outcome": await grounded(outcome, cited, context, task)}
 
     # -- what the nodes are made of --------------------------------------------------
 

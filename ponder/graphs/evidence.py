@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from ponder.agents.attribution import attribute
-from ponder.agents.reader import cited
+from ponder.agents.reader import cited, name_sources
 from ponder.context import RunContext
 from ponder.errors import RetrievalError
 from ponder.passages import Citation, Passage
-from ponder.result import Outcome
+from ponder.result import Outcome, Task
 from ponder.thoughts import Thought
 
 
@@ -52,25 +52,47 @@ def merged(*found: Iterable[Passage]) -> list[Passage]:
 
 
 async def grounded(
-    outcome: Outcome, passages: Sequence[Passage], context: RunContext
+    outcome: Outcome,
+    passages: Sequence[Passage],
+    context: RunContext,
+    task: Task | None = None,
 ) -> Outcome:
     """Return an outcome with its citations, each checked against its passage.
 
-    A citation that its passage does not support is warned of, and stays: what the
-    answer claims to rest on is for the user to see.
+    Small models forget to cite. Where an answer names no passage, the model is asked
+    which ones it rests on, and the run notes that. A citation that its passage does
+    not support is warned of, and stays: what the answer claims to rest on is for the
+    user to see.
 
     Args:
         outcome: Its text cites passages by numbers in brackets, from 1.
         passages: In the order in which they were numbered.
         context: The strategy's place; checks may use the share kept for the end.
+        task: What was asked; without it, nobody is asked for passages.
     """
     found = cited(outcome.text, passages)
+    if not found and passages and task is not None and outcome.answer:
+        found = await _asked_for(outcome.answer, passages, context, task)
     place = context.wrap_up().at("citations")
     checked = await attribute(found, place)
     for citation in checked:
         if citation.supported is False:
             context.warn(_unsupported(citation))
     return outcome.model_copy(update={"citations": checked})
+
+
+async def _asked_for(
+    answer: str, passages: Sequence[Passage], context: RunContext, task: Task
+) -> tuple[Citation, ...]:
+    place = context.wrap_up().at("sources")
+    named = await name_sources(task, passages, answer, place)
+    if named:
+        context.substitute(
+            "citations in the answer", "passages that the model named when asked"
+        )
+    # The answer alone claims nothing: "Paris" of what?
+    claim = f"{content(task.question)} {answer}"
+    return tuple(Citation(claim=claim, passage=passage) for passage in named)
 
 
 def _unsupported(citation: Citation) -> str:

@@ -198,7 +198,7 @@ class InternetAugmented(Strategy):
         context.keep(candidate, (context.at("search").id,))
         reason = state.get("stop_reason", StopReason.FINISHED)
         outcome = outcome_of(candidate, [*state["candidates"], candidate], reason)
-        return {"outcome": await grounded(outcome, kept, context)}
+        return {"outcome": await grounded(outcome, kept, context, state["task"])}
 
     async def _scores(
         self, state: EvidenceState, context: RunContext

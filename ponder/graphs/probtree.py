@@ -165,7 +165,9 @@ class ProbTree(Strategy):
             candidates=tuple(pool),
             stop_reason=reason,
         )
-        return {"outcome": await grounded(outcome, best.passages, context)}
+        return {
+            "outcome": await grounded(outcome, best.passages, context, state["task"])
+        }
 
     # -- what the nodes are made of --------------------------------------------------
 

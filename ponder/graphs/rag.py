@@ -63,7 +63,9 @@ class RAG(Strategy):
                 text=candidate.text,
                 candidates=(candidate,),
             )
-            return {"outcome": await grounded(outcome, passages, context)}
+            return {
+                "outcome": await grounded(outcome, passages, context, state["task"])
+            }
 
         graph = StateGraph(RagState, context_schema=RunContext)
         graph.add_node("search", search)

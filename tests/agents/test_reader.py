@@ -77,3 +77,7 @@ async def test_an_answer_that_was_not_named_is_asked_for_once() -> None:
 
 def test_marks_without_a_claim_are_no_citations() -> None:
     assert claims("[2]. [1].") == []
+
+
+def test_a_claim_does_not_begin_with_the_end_of_another() -> None:
+    assert claims("[1], the river of Lyon [1].") == [("the river of Lyon.", "a")]

@@ -259,3 +259,15 @@ def test_a_strategy_with_a_verifier_of_its_own_runs_with_that_for_the_judge() ->
         ("plangen", None), ("plangen", "exact"),
         ("best_of_n", "judge"), ("best_of_n", "exact"),
     ]  # fmt: skip
+
+
+async def test_with_computed_tokens_the_budget_limits_the_output(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(count="computed", budget_tokens=(120,), strategies=(), limit=2)
+    found = await Study(plan, tmp_path, model=Counted(plan)).run()
+    for cell in found:
+        assert cell.count == "computed"
+        for record in cell.records:
+            assert 0 < record.usage.output_tokens <= 120
+    assert any(r.usage.total_tokens > 120 for c in found for r in c.records)

@@ -1,12 +1,14 @@
 """Planning, searching, judging, stopping; and what is done if nothing is found."""
 
 import json
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
 from ponder.errors import ModelUnreachable
 from ponder.graphs.auto_rag import AutoRAG
@@ -37,6 +39,14 @@ def is_reading(request: Request) -> bool:
     return request.messages[0].role == "system"
 
 
+def scripted(
+    replies: Iterable[Reply] = (), rules: Iterable[tuple[When, Reply]] = (), **more: Any
+) -> ScriptedModel:
+    """Return a model that names no sources when it is asked for them."""
+    asked = (lambda r: r.messages[-1].content == SOURCES_PROMPT, "none")
+    return ScriptedModel(replies, rules=[*rules, asked], **more)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.sqlite")
@@ -62,7 +72,7 @@ async def solved(
 
 async def test_it_searches_until_it_has_enough_and_cites(journal: Journal) -> None:
     docs = ScriptedRetriever(DOCS)
-    model = ScriptedModel(
+    model = scripted(
         [
             plan("river of Lyon"),
             plan("mouth of the Rhone"),
@@ -88,7 +98,7 @@ async def test_it_searches_until_it_has_enough_and_cites(journal: Journal) -> No
 
 
 async def test_the_run_can_be_told_from_its_thoughts(journal: Journal) -> None:
-    model = ScriptedModel([plan("Lyon", needed="the river"), plan(), "\\boxed{x}"])
+    model = scripted([plan("Lyon", needed="the river"), plan(), "\\boxed{x}"])
     result = await solved(model, journal)
     graph = ThoughtGraph.from_json(result.graph)
     assert graph.thought("plan/0").label == "the river"
@@ -102,9 +112,9 @@ async def test_a_search_brings_passages_that_were_not_read_before(
     journal: Journal,
 ) -> None:
     docs = ScriptedRetriever(["one", "two", "three", "four"])
-    model = ScriptedModel([plan("a"), plan("b"), plan(), "\\boxed{x}"])
+    model = scripted([plan("a"), plan("b"), plan(), "\\boxed{x}"])
     await solved(model, journal, docs=docs, k=1)
-    last = model.calls[-1].messages[-1].content
+    last = model.calls[-2].messages[-1].content
     assert "[1] one" in last and "[2] two" in last and "three" not in last
 
 
@@ -112,7 +122,7 @@ async def test_after_T_searches_it_draws_on_its_own_knowledge_and_says_so(
     journal: Journal,
 ) -> None:
     docs = ScriptedRetriever(DOCS)
-    model = ScriptedModel(
+    model = scripted(
         [plan("Lyon"), plan("mouth"), "It flows south.", plan(),
          "South [3]. On the Rhone [1]. \\boxed{south}", token(Yes=-0.1, No=-3.0)]
     )  # fmt: skip
@@ -133,7 +143,7 @@ async def test_searches_that_bring_nothing_new_end_before_T(
     journal: Journal, query: str
 ) -> None:
     docs = ScriptedRetriever({})
-    model = ScriptedModel([plan("nowhere"), plan(query), plan("again"), "\\boxed{?}"])
+    model = scripted([plan("nowhere"), plan(query), plan("again"), "\\boxed{?}"])
     result = await solved(model, journal, docs=docs, T_pk=0, patience=2)
     model.assert_consumed()
     assert docs.queries == ["nowhere", query]
@@ -145,7 +155,7 @@ async def test_a_query_asked_again_is_no_progress_even_if_it_finds_more(
 ) -> None:
     docs = ScriptedRetriever(["one", "two", "three", "four"])
     replies = [plan("a"), plan("A"), plan("a."), plan("b"), "\\boxed{?}"]
-    model = ScriptedModel(replies)
+    model = scripted(replies)
     await solved(model, journal, docs=docs, k=1, patience=2, T_pk=0)
     model.assert_consumed()
     assert docs.queries == ["a", "A", "a."]
@@ -159,11 +169,11 @@ async def test_own_knowledge_ends_at_T_pk_and_where_a_query_repeats(
         (is_reading, "\\boxed{x}"),
     ]
     queries = [plan(f"q{i}") for i in range(9)]
-    model = ScriptedModel(queries, rules=rules)
+    model = scripted(queries, rules=rules)
     await solved(model, journal, docs=ScriptedRetriever({}), T=1, T_pk=3)
     # The first search, three documents, and a last plan that has no way left.
     assert len(model.unconsumed) == 9 - 5
-    model = ScriptedModel([plan("a"), plan("b"), plan("B")], rules=rules)
+    model = scripted([plan("a"), plan("b"), plan("B")], rules=rules)
     await solved(model, journal, docs=ScriptedRetriever({}), T=1, T_pk=3)
     assert not model.unconsumed
 
@@ -172,7 +182,7 @@ async def test_an_unreadable_first_plan_searches_with_the_question(
     journal: Journal,
 ) -> None:
     docs = ScriptedRetriever(DOCS)
-    model = ScriptedModel(["hm", "hm", plan(), "\\boxed{x}"])
+    model = scripted(["hm", "hm", plan(), "\\boxed{x}"])
     result = await solved(model, journal, docs=docs)
     assert docs.queries == [QUESTION]
     assert [s.used for s in result.substitutes] == ["the question as its query"]
@@ -182,7 +192,7 @@ async def test_a_later_plan_that_cannot_be_had_ends_the_search(
     journal: Journal,
 ) -> None:
     for bad in (["hm", "hm"], [ModelUnreachable("down")]):
-        model = ScriptedModel([plan("Lyon"), *bad, "\\boxed{x}"])
+        model = scripted([plan("Lyon"), *bad, "\\boxed{x}"])
         result = await solved(model, journal)
         assert result.answer == "x"
         assert any("could not be had" in w for w in result.warnings)
@@ -191,7 +201,7 @@ async def test_a_later_plan_that_cannot_be_had_ends_the_search(
 async def test_a_failing_search_finds_nothing_and_the_run_goes_on(
     journal: Journal,
 ) -> None:
-    model = ScriptedModel([plan("fail"), plan("Lyon"), plan(), "\\boxed{x}"])
+    model = scripted([plan("fail"), plan("Lyon"), plan(), "\\boxed{x}"])
     result = await solved(model, journal)
     assert any("cannot be searched" in w for w in result.warnings)
     assert result.answer == "x"
@@ -203,7 +213,7 @@ async def test_the_loop_leaves_room_for_the_answer(journal: Journal) -> None:
         (PLANS, lambda request: plan(f"Lyon {next(numbers)}")),
         (is_reading, "\\boxed{x}"),
     ]
-    model = ScriptedModel(rules=rules)
+    model = scripted(rules=rules)
     result = await solved(
         model, journal, budget=Budget(tokens=3000), T=50, patience=50, max_tokens=64
     )
@@ -216,6 +226,6 @@ async def test_the_loop_leaves_room_for_the_answer(journal: Journal) -> None:
 async def test_an_answer_that_was_cut_off_is_brought_to_an_end(
     journal: Journal,
 ) -> None:
-    model = ScriptedModel([plan("Lyon"), plan(), "Well I think that", "Rhone}"])
+    model = scripted([plan("Lyon"), plan(), "Well I think that", "Rhone}"])
     result = await solved(model, journal, max_tokens=3)
     assert result.answer == "Rhone"

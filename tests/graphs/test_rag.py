@@ -86,3 +86,18 @@ def test_how_to_write_the_answer_is_not_searched_for() -> None:
     question = "Who sings?\n\nGive the final answer in \\boxed{...}."
     assert content(question) == "Who sings?"
     assert content("\\boxed{?}") == "\\boxed{?}"
+
+
+async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
+    journal: Journal,
+) -> None:
+    model = ScriptedModel(["\\boxed{Rhone}", "1, 7", token(Yes=-0.1, No=-3.0)])
+    result = await asolve(
+        "Which river?\nReply in \\boxed{...}.", strategy=RAG(), model=model,
+        retriever=ScriptedRetriever(DOCS), journal=journal,
+    )  # fmt: skip
+    (citation,) = result.citations
+    assert citation.claim == "Which river? Rhone"
+    assert (citation.passage.text, citation.supported) == (DOCS[0], True)
+    assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    assert await areplay(result.run_id, journal=journal) == result

@@ -12,6 +12,7 @@ from ponder.evals.report.cells import (
     parameters,
     per_problem,
     strategy_name,
+    tokens,
 )
 from ponder.evals.statistics.equal_tokens import Draw, EqualTokens, at_equal_tokens
 
@@ -67,7 +68,7 @@ def equal_tokens(cell: Cell, group: Sequence[Cell]) -> Baseline:
     if not banks:
         return Baseline(BASELINE, True, note="self_consistency was not run: no bank")
     source = max(banks, key=lambda c: (_shortest(c), len(c.records)))
-    spent = per_problem(cell, lambda record: record.usage.total_tokens)
+    spent = per_problem(cell, tokens(cell))
     bank = {p: d for p, d in draws(source).items() if d and p in spent}
     if not bank:
         return Baseline(BASELINE, True, note="the bank has none of these problems")
@@ -101,12 +102,15 @@ def _voted(
 def draws(cell: Cell) -> dict[str, list[Draw]]:
     """Return the samples of each problem, in the order in which they were drawn.
 
-    A sample is charged its output and an equal share of all input of its run.
+    A sample is charged its output and an equal share of the input of its run that
+    counts.
     Attempts at which the model failed are no samples.
     """
     found: dict[str, list[Draw]] = {}
+    counted = tokens(cell)
     for record in cell.records:
-        prompt = record.usage.input_tokens / max(record.usage.calls, 1)
+        usage = record.usage
+        prompt = (counted(record) - usage.output_tokens) / max(usage.calls, 1)
         found.setdefault(record.problem, []).extend(
             Draw(attempt.answer, round(attempt.output_tokens + prompt))
             for attempt in record.attempts

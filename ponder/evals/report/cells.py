@@ -121,9 +121,16 @@ def mean(cell: Cell, measure: Callable[[Record], float]) -> float:
     return fmean(map(measure, cell.records)) if cell.records else 0.0
 
 
+def tokens(cell: Cell) -> Callable[[Record], float]:
+    """Return what measures the tokens of a run, of all roles, as the cell counts."""
+    if cell.count == "total":
+        return lambda record: record.usage.total_tokens
+    return lambda record: record.usage.total_tokens - record.usage.cached_tokens
+
+
 def mean_tokens(cell: Cell) -> float:
-    """Return the mean total tokens of a run, input and output of all roles."""
-    return mean(cell, lambda record: record.usage.total_tokens)
+    """Return the mean tokens of a run, of all roles, as the cell counts them."""
+    return mean(cell, tokens(cell))
 
 
 def attempts(cell: Cell) -> list[Attempt]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from ponder.evals.record import Cell
+from ponder.evals.record import Cell, Count
 from ponder.evals.report.baselines import Baseline, equal_tokens, plain
 from ponder.evals.report.cells import (
     RANDOM,
@@ -41,12 +41,14 @@ class Comparison(Setting):
     strategy: str
     verifier: str | None
     budget_tokens: int | None
+    count: Count
+    """Which tokens are equal."""
     against: str
     """Name of the baseline."""
     equal_tokens: bool
     """Whether the baseline was given as many tokens as the strategy spent."""
     tokens: float
-    """Mean total tokens of the strategy."""
+    """Mean tokens of the strategy, counted so."""
     baseline_tokens: float | None
     baseline_samples: float | None
     """Mean number of samples that these tokens pay for."""
@@ -156,6 +158,7 @@ def _row(pair: _Pair, p_corrected: float | None, level: float) -> Comparison:
         strategy=cell.strategy,
         verifier=cell.verifier,
         budget_tokens=cell.budget_tokens,
+        count=cell.count,
         against=baseline.name,
         equal_tokens=baseline.equal_tokens,
         tokens=mean_tokens(cell),

@@ -21,7 +21,7 @@ from ponder.evals.report.table import Row
 
 READING = """\
 Numbers in brackets are {level:.0%} intervals, clustered by problem. Tokens, seconds \
-and money are means per problem; tokens count input and output of all roles, verifiers \
+and money are means per problem; tokens count {counted} of all roles, verifiers \
 included. Accuracy is that of the selected answer. A run whose answer could not be \
 read, or that failed, counts as not correct there, and is counted in its own column. \
 Coverage is the share of problems with a right answer among all attempts: the most \
@@ -35,6 +35,10 @@ interval excludes 0 and the corrected p-value is at most {alpha:.2g}."""
 EQUAL = """\
 **At equal total tokens**: self-consistency with as many samples as the tokens of the \
 strategy pay for."""
+
+COMPUTED = """\
+**At equal computed tokens**: self-consistency with as many samples as the computed \
+tokens of the strategy pay for."""
 
 PLAIN = """\
 **As they are**: direct answers and one chain of thought, whatever they cost."""
@@ -99,7 +103,11 @@ def _parts(
         return
     settings = _settings(study)
     yield _measured(study, settings)
-    yield READING.format(level=study.level)
+    computed = any(row.count == "computed" for row in study.comparisons)
+    counted = (
+        "output, and input that no cache served," if computed else "input and output"
+    )
+    yield READING.format(level=study.level, counted=counted)
     for setting in settings:
         yield from _section(study, plots, setting, several=_several(settings))
 
@@ -177,7 +185,8 @@ def _comparisons(study: Study, setting: Setting) -> Iterator[str]:
     for about, equal in ((EQUAL, True), (PLAIN, False)):
         table = [row for row in rows if row.equal_tokens is equal]
         if table:
-            yield about
+            computed = equal and table[0].count == "computed"
+            yield COMPUTED if computed else about
             yield against(table)
 
 

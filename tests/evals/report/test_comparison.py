@@ -218,3 +218,28 @@ def test_random_controls_are_not_in_the_table() -> None:
     control = spending(100, [True] * 6).model_copy(update={"verifier": "random"})
 
     assert comparisons([control, bank()]) == comparisons([bank()])
+
+
+def cached(made: Cell, share: float) -> Cell:
+    """Return a cell of which a cache served a share of the input, counted so."""
+    records = []
+    for each in made.records:
+        served = round(share * each.usage.input_tokens)
+        usage = each.usage.model_copy(update={"cached_tokens": served})
+        records.append(each.model_copy(update={"usage": usage}))
+    return made.model_copy(update={"records": tuple(records), "count": "computed"})
+
+
+def test_what_a_cache_served_is_not_counted_where_computed_tokens_are() -> None:
+    # Samples take 80 tokens of output and 20 of prompt, of which 15 were served.
+    source = cached(bank(samples=8), share=0.75)
+    (first, *_) = draws(source)["p0"]
+    strategy = cached(spending(500, [True] * 6), share=1.0)
+
+    found = equal_tokens(strategy, [source])
+
+    assert first.tokens == 85
+    assert found.tokens == 480
+    assert found.samples == pytest.approx(480 / 85)
+    (row,) = [r for r in comparisons([source, strategy]) if r.equal_tokens]
+    assert (row.count, row.tokens) == ("computed", 480)
