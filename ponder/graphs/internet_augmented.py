@@ -69,8 +69,9 @@ class InternetAugmented(Strategy):
     tokens that it wrote, one without log-probabilities by p(e|q) alone; the result
     names the substitute.
 
-    Not verified against the full text, which could not be had: the number of documents,
-    the exact form of the product of experts, and the default. The paper draws several
+    Not verified against the full text, which could not be had: the cut into paragraphs
+    of six sentences, the number of documents, the exact forms of the noisy channel and
+    of the product of experts, and the default. The paper draws several
     answers from each paragraph, prompts with 15 examples (here: those of the task), and
     searches the web: use ``ponder.retrieval.web.WebSearch``, or any other documents.
     """
