@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from ponder.context import Composite, RunContext
 from ponder.errors import InvalidParameter
-from ponder.messages import GREEDY, Request, Sampling, user
+from ponder.messages import GREEDY, Message, Request, Sampling, user
 from ponder.models.base import Model
 
 REMINDER = """\
@@ -22,6 +22,7 @@ async def choose(
     words: Sequence[str],
     context: RunContext,
     *,
+    before: Sequence[Message] = (),
     model: Model | None = None,
     votes: int = 5,
     voter: str = "model",
@@ -37,6 +38,7 @@ async def choose(
         words: What it may answer, such as ``("Yes", "No")``; case does not matter.
             A word that a model writes in several tokens cannot be read.
         context: The place of the call.
+        before: The conversation that the question is asked in.
         model: Whom to ask; by default the model of the run.
         votes: How many sampled answers stand for the probabilities where the model
             gives none; the result of the run then names the substitute.
@@ -58,10 +60,11 @@ async def choose(
     model = model or plain_model(context.model)
     if not model.capabilities.logprobs:
         context.substitute("logprobs", f"{votes} sampled votes of the {voter}")
-    chances = await _asked(prompt, words, context, model, votes)
+    turns = (*before, user(prompt))
+    chances = await _asked(turns, words, context, model, votes)
     if chances is None:
-        prompt += reminder.format(words=", ".join(words))
-        chances = await _asked(prompt, words, context.at("again"), model, votes)
+        turns = (*before, user(prompt + reminder.format(words=", ".join(words))))
+        chances = await _asked(turns, words, context.at("again"), model, votes)
     return chances
 
 
@@ -99,9 +102,13 @@ def plain_model(model: Model) -> Model:
 
 
 async def _asked(
-    prompt: str, words: Sequence[str], context: RunContext, model: Model, votes: int
+    turns: tuple[Message, ...],
+    words: Sequence[str],
+    context: RunContext,
+    model: Model,
+    votes: int,
 ) -> dict[str, float] | None:
-    request = Request(messages=(user(prompt),), max_tokens=1, sampling=GREEDY)
+    request = Request(messages=turns, max_tokens=1, sampling=GREEDY)
     if not model.capabilities.logprobs:
         return await _voted(request, words, context, model, votes)
     request = request.model_copy(update={"logprobs": TOP})

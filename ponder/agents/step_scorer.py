@@ -10,10 +10,11 @@ from ponder.agents.choice import choose
 from ponder.agents.proposer import Proposal
 from ponder.context import RunContext
 from ponder.errors import InvalidParameter, ModelError, UnknownName, VerifierError
+from ponder.messages import Message, assistant, system, user
 from ponder.models.base import Model
 from ponder.result import Candidate, Task
 
-ScorerName = Literal["judge", "digit", "self_evaluation", "logprob", "verifier"]
+ScorerName = Literal["judge", "turn", "digit", "self_evaluation", "logprob", "verifier"]
 
 JUDGE_STEP_PROMPT = """\
 Decide whether a solution that may be unfinished is on the way to the right answer.
@@ -26,6 +27,10 @@ Proposed solution:
 
 Is everything in it correct so far, and does it lead to the right answer? Answer with \
 one word: Yes or No."""
+
+TURN_PROMPT = """\
+Is everything in your solution correct so far, and does it lead to the right answer? \
+Answer with one word: Yes or No."""
 
 DIGIT_PROMPT = """\
 Rate a solution that may be unfinished.
@@ -93,13 +98,16 @@ def step_scorer(
     model: Model | None = None,
     votes: int = 5,
     prompt: str | None = None,
+    instructions: str = "",
 ) -> StepScorer:
     """Return a step scorer.
 
     Args:
         kind: Who scores: ``judge``, P(yes) of a model asked whether the solution is on
-            the way to the answer; ``digit``, its expected rating from 0 to 9 over 9
-            (the scale of SpecReason, https://arxiv.org/abs/2504.07891);
+            the way to the answer; ``turn``, the same asked as a further turn of the
+            conversation in which the solution is written, so that a model with a
+            prefix cache has read all of it already; ``digit``, its expected rating from
+            0 to 9 over 9 (the scale of SpecReason, https://arxiv.org/abs/2504.07891);
             ``self_evaluation``, its probability of the choice "correct" when it is
             asked about the last step alone (https://arxiv.org/abs/2305.00633);
             ``logprob``, the probability per token of the step, without a call;
@@ -109,12 +117,15 @@ def step_scorer(
         votes: Sampled answers where a model gives no log-probabilities.
         prompt: By default the constant of this file. With places for ``{question}``
             and ``{solution}``, or ``{steps}`` and ``{step}`` for ``self_evaluation``.
+        instructions: System prompt of that conversation, for ``turn``.
 
     Raises:
         UnknownName: There is no such scorer.
     """
     if kind == "judge":
         return _Judge(model, votes, prompt or JUDGE_STEP_PROMPT)
+    if kind == "turn":
+        return _Turn(model, votes, prompt or TURN_PROMPT, instructions=instructions)
     if kind == "digit":
         return _Digit(model, votes, prompt or DIGIT_PROMPT)
     if kind == "self_evaluation":
@@ -148,11 +159,16 @@ class _Asking:
             ),
             self.words,
             context.acting("verifier"),
+            before=self.before(task, prefix + proposal.text),
             model=self.model,
             votes=self.votes,
             voter="step scorer",
         )
         return None if chances is None else self.read(chances)
+
+    def before(self, task: Task, solution: str) -> tuple[Message, ...]:
+        """Return the conversation that the question is asked in: by default none."""
+        return ()
 
     def read(self, chances: Mapping[str, float]) -> float:
         """Return the probability of the first word."""
@@ -163,6 +179,19 @@ class _Asking:
 class _Judge(_Asking):
     name: str = "judge"
     words: tuple[str, ...] = ("Yes", "No")
+
+
+@dataclass
+class _Turn(_Judge):
+    name: str = "turn"
+    instructions: str = ""
+
+    def before(self, task: Task, solution: str) -> tuple[Message, ...]:
+        head = (system(self.instructions),) if self.instructions else ()
+        written = assistant((task.prefill + solution).rstrip())
+        return (
+            *head, *task.examples, *task.history, user(task.question), written,
+        )  # fmt: skip
 
 
 @dataclass
@@ -208,7 +237,7 @@ class _RunVerifier:
         if context.verifier is None:
             raise InvalidParameter(
                 "The step scorer 'verifier' needs the run's own verifier, and there is "
-                "none: give verifier=, or choose the scorer judge, digit, "
+                "none: give verifier=, or choose the scorer judge, turn, digit, "
                 "self_evaluation or logprob."
             )
         text, ended = prefix + proposal.text, proposal.final and not proposal.truncated

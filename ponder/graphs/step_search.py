@@ -22,7 +22,8 @@ class StepSearch(TreeSearch):
     """
 
     scorer: ScorerName = "judge"
-    """Who scores steps: ``judge``, ``digit``, ``self_evaluation``, ``logprob``, or
+    """Who scores steps: ``judge``, ``turn`` (the judge in the same conversation, cheap
+    where a prefix cache is), ``digit``, ``self_evaluation``, ``logprob``, or
     ``verifier``, the run's own, which then sees unfinished solutions too."""
     temperature: float = Field(default=0.7, ge=0)
     """T of the samples."""
@@ -55,7 +56,7 @@ class StepSearch(TreeSearch):
     @cached_property
     def step_scorer(self) -> StepScorer:
         """Who scores steps."""
-        return step_scorer(self.scorer)
+        return step_scorer(self.scorer, instructions=self.instructions)
 
     async def expand(
         self, task: Task, expansion: Expansion, context: RunContext

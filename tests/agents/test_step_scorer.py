@@ -13,13 +13,14 @@ from ponder.agents.step_scorer import (
 )
 from ponder.context import RunContext
 from ponder.errors import InvalidParameter, OutOfBudget, UnknownName
+from ponder.messages import assistant, user
 from ponder.result import Verdict
 from tests.support.places import paths, place, spread, token
 
 TASK = Task(question="What is 2 + 2?")
 PREFIX = "Take two.\n\n"
 STEP = Proposal(text="Add two.\n\n", final=False, logprob=-6.0, output_tokens=3)
-ASKING: list[ScorerName] = ["judge", "digit", "self_evaluation"]
+ASKING: list[ScorerName] = ["judge", "turn", "digit", "self_evaluation"]
 
 
 async def score(kind: ScorerName, context: RunContext) -> float | None:
@@ -32,6 +33,20 @@ async def test_the_judge_scores_p_yes_of_the_solution_so_far() -> None:
         assert await score("judge", context) == pytest.approx(0.75)
     assert "Take two.\n\nAdd two." in model.calls[0].messages[-1].content
     assert set(context.shared.roles) == {"verifier"}
+
+
+async def test_a_turn_asks_in_the_conversation_that_wrote_the_solution() -> None:
+    task = TASK.model_copy(update={"examples": (user("q"), assistant("a"))})
+    scorer = step_scorer("turn", instructions="Solve it.")
+    with ScriptedModel([token(Yes=math.log(0.3), No=math.log(0.1))]) as model:
+        context = place(model)
+        assert await scorer.score(task, PREFIX, STEP, context) == pytest.approx(0.75)
+    head, *turns = model.calls[0].messages
+    assert (head.role, head.content) == ("system", "Solve it.")
+    assert [t.content for t in turns[:-1]] == [
+        "q", "a", TASK.question, "Take two.\n\nAdd two.",
+    ]  # fmt: skip
+    assert turns[-1].role == "user"
 
 
 def test_the_expected_digit_is_the_mean() -> None:
@@ -121,7 +136,9 @@ async def test_a_failing_verifier_leaves_the_step_unscored(
 
 async def test_a_run_without_verifier_is_told_which_scorers_work() -> None:
     with ScriptedModel() as model:
-        with pytest.raises(InvalidParameter, match="judge, digit, self_evaluation"):
+        with pytest.raises(
+            InvalidParameter, match="judge, turn, digit, self_evaluation"
+        ):
             await score("verifier", place(model))
 
 
