@@ -1,6 +1,7 @@
 """What the retrieval loops share: room for the answer, and reading what fits."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ponder.agents.choice import plain_model
 from ponder.agents.reader import READ, READ_PROMPT, Reader, numbered
@@ -18,7 +19,7 @@ _SHRINKS = ("tokens", "input_tokens", "cached_tokens", "cost")
 """Limits that a shorter prompt can stay below."""
 
 
-def short_of(
+async def short_of(
     task: Task,
     passages: Sequence[Passage],
     context: RunContext,
@@ -30,12 +31,13 @@ def short_of(
     """Say which limit has no room for so many calls as large as the answer's.
 
     A loop that asks before every round can always pay for its answer, however small
-    the budget is.
+    the budget is. What is said once is said again when the run goes on or is replayed:
+    a replay has no model that counts tokens.
 
     Args:
         task: The task.
         passages: What the answer would be read from now.
-        context: The strategy's place.
+        context: A place of its own for this decision.
         max_tokens: Limit of the answer.
         calls: How many calls, that of the answer included.
         extra: What else has to be paid for before the answer.
@@ -61,11 +63,17 @@ def short_of(
         "output_tokens": usage.output_tokens,
         "cost": context.model.price(usage) or 0.0,
     }
-    for name, amount in needed.items():
-        left = context.ledger.left(name, wrap_up=True)
-        if left is not None and amount > left:
-            return StopReason(name)
-    return None
+    left = {name: context.ledger.left(name, wrap_up=True) for name in needed}
+    if all(amount is None for amount in left.values()):
+        return None
+
+    async def decide() -> dict[str, Any]:
+        short = [n for n, most in left.items() if most is not None and needed[n] > most]
+        return {"short": short}
+
+    limits = context.ledger.budget.model_dump_json()
+    value = await context.remember(f"room {limits}", decide)
+    return StopReason(value["short"][0]) if value["short"] else None
 
 
 def cost_of_words(prompts: Sequence[str], context: RunContext) -> Usage:

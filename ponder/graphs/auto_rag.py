@@ -109,7 +109,7 @@ class AutoRAG(Strategy):
         update: AutoRAGState = {"query": ""}
         if "stop_reason" in state:
             return update
-        if short := self._short(state, context):
+        if short := await self._short(state, context.at("room", len(queries))):
             return {**update, "stop_reason": short}
         try:
             plan = await self._planned(state, context)
@@ -130,7 +130,7 @@ class AutoRAG(Strategy):
             "last": "question", "query": state["task"].question,
         }  # fmt: skip
         now: AutoRAGState = {**begun, "task": state["task"]}
-        if short := self._short(now, context):
+        if short := await self._short(now, context.at("room", 0)):
             return {**begun, "stop_reason": short}
         try:
             plan = await self._planned(now, context)
@@ -225,10 +225,14 @@ class AutoRAG(Strategy):
 
     # -- what the nodes are made of --------------------------------------------------
 
-    def _short(self, state: AutoRAGState, context: RunContext) -> StopReason | None:
+    async def _short(
+        self, state: AutoRAGState, context: RunContext
+    ) -> StopReason | None:
         # A turn takes two calls if its reply cannot be read, and one is the answer's.
         passages, limit = state["passages"], self.max_tokens
-        return short_of(state["task"], passages, context, calls=3, max_tokens=limit)
+        return await short_of(
+            state["task"], passages, context, calls=3, max_tokens=limit
+        )
 
     def _place(self, state: AutoRAGState, context: RunContext) -> RunContext:
         return context.at("plan", len(state["queries"]))

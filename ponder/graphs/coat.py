@@ -211,7 +211,8 @@ class CoAT(StepSearch, MctsPolicy):
         update = await super()._finish(state, runtime)
         outcome, tree = update["outcome"], state["tree"]
         known = merged(*(m.passages for m in memories(self._origin(tree, outcome))))
-        return {"outcome": await grounded(outcome, known, runtime.context)}
+        context, task = runtime.context, state["task"]
+        return {"outcome": await grounded(outcome, known, context, task)}
 
     def _origin(self, tree: Tree[Any], outcome: Outcome) -> Node:
         """Return the node whose path an outcome was written on."""

@@ -63,7 +63,8 @@ class DRAG(Strategy):
     """File of JSON lines with ``question``, ``answer`` and, if known, ``passages``; the
     worked examples of the run come after those."""
     context_limit: int | None = Field(default=None, ge=1)
-    """L_max, the most input tokens."""
+    """L_max, the most input tokens. With it, an answer that cites no passage is not
+    asked for its sources: that further call would exceed the effective context."""
     document_words: int = Field(default=DOCUMENT_WORDS, ge=1)
     """Words of a document; what is behind them is cut off."""
     temperature: float = Field(default=0.0, ge=0)
@@ -132,7 +133,8 @@ class DRAG(Strategy):
             candidates=(found,),
             stop_reason=reason,
         )
-        return {"outcome": await grounded(outcome, passages, context)}
+        asked = task if self.context_limit is None else None
+        return {"outcome": await grounded(outcome, passages, context, asked)}
 
     async def _answer(
         self, task: Task, shown: Shown, passages: list[Passage], place: RunContext

@@ -71,7 +71,9 @@ class IterDRAG(Strategy):
     ``passages``; the worked examples of the run come after those. Those without
     steps are left out."""
     context_limit: int | None = Field(default=None, ge=1)
-    """L_max, the most input tokens of all calls together."""
+    """L_max, the most input tokens of all calls together. With it, an answer that cites
+    no passage is not asked for its sources: that further call would exceed the
+    effective context."""
     document_words: int = Field(default=DOCUMENT_WORDS, ge=1)
     """Words of a document; what is behind them is cut off."""
     temperature: float = Field(default=0.0, ge=0)
@@ -223,8 +225,9 @@ class IterDRAG(Strategy):
             stop_reason=reason or StopReason.FINISHED,
         )
         said = claims(state["task"].question, steps, line)
+        asked = state["task"] if self.context_limit is None else None
         checked = await grounded(
-            outcome.model_copy(update={"text": said}), passages, context
+            outcome.model_copy(update={"text": said}), passages, context, asked
         )
         return {"outcome": checked.model_copy(update={"text": found.text})}
 

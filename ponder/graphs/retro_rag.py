@@ -145,7 +145,11 @@ class RetroRAG(Strategy):
         }
         now: RetroRAGState = {**state, **update}
         prompts = relevance_prompts(task, [passage.text for passage in new])
-        if short := self._short(now, context, 1, cost_of_words(prompts, context)):
+        cost, room = (
+            cost_of_words(prompts, context),
+            context.at("room", "collate", round),
+        )
+        if short := await self._short(now, room, 1, cost):
             return {**update, "stop_reason": short}
         asked = knowing(task, state.get("inferences", []))
         texts = [passage.text for passage in new]
@@ -165,7 +169,7 @@ class RetroRAG(Strategy):
         update: RetroRAGState = {"inferences": held}
         if "stop_reason" in state or not sources:
             return update
-        if short := self._short(state, context, 3):
+        if short := await self._short(state, context.at("room", "infer", round), 3):
             return {**update, "stop_reason": short}
         write, place = inference_writer(most=self.m), context.at("infer", round)
         try:
@@ -230,7 +234,8 @@ class RetroRAG(Strategy):
 
     async def _ask(self, state: RetroRAGState, runtime: Run) -> RetroRAGState:
         context, task, asked = runtime.context, state["task"], state["asked"]
-        if short := self._short(state, context, 3):
+        room = context.at("room", "ask", state["round"])
+        if short := await self._short(state, room, 3):
             return {"pending": [], "stop_reason": short}
         write, place = query_writer(most=self.q), context.at("ask", state["round"])
         refused = state["candidates"][-1].answer or ""
@@ -259,7 +264,8 @@ class RetroRAG(Strategy):
         chance = best.verdict.score if best.verdict else None
         outcome = outcome_of(best, pool, reason, chance)
         sources = state["read"][best.id]
-        return {"outcome": await grounded(outcome, sources, runtime.context)}
+        context, task = runtime.context, state["task"]
+        return {"outcome": await grounded(outcome, sources, context, task)}
 
     # -- what the nodes are made of --------------------------------------------------
 
@@ -267,7 +273,7 @@ class RetroRAG(Strategy):
         sources = state["sources"]
         return [*sources, *as_passages(state["inferences"], sources)]
 
-    def _short(
+    async def _short(
         self,
         state: RetroRAGState,
         context: RunContext,
@@ -275,7 +281,7 @@ class RetroRAG(Strategy):
         extra: Usage | None = None,
     ) -> StopReason | None:
         # A role takes two calls if its reply cannot be read; one is the answer's.
-        return short_of(
+        return await short_of(
             state["task"],
             state["sources"],
             context,

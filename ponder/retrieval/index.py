@@ -6,7 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
-from ponder.errors import InvalidInput, InvalidParameter, RetrievalError, UnknownName
+from ponder.errors import (
+    InvalidInput,
+    InvalidParameter,
+    ModelError,
+    RetrievalError,
+    UnknownName,
+)
 from ponder.passages import Passage, Retriever
 from ponder.retrieval.derived import (
     Words,
@@ -96,7 +102,6 @@ class Index(Retriever):
 
         Raises:
             RetrievalError: The index is empty, damaged or gone.
-            ModelError: The embedder failed.
             InvalidParameter: k is below 1.
         """
         if k < 1:
@@ -105,7 +110,12 @@ class Index(Retriever):
             return []
         if self.mode == "bm25":
             return await asyncio.to_thread(self._by_words, query, k)
-        (vector,) = await self.embedder().embed([query])
+        try:
+            (vector,) = await self.embedder().embed([query])
+        except ModelError as error:
+            raise RetrievalError(
+                f"'{self.name}' cannot be searched by vectors: {error}"
+            ) from error
         return await asyncio.to_thread(self._with_vector, query, vector, k)
 
     def _by_words(self, query: str, k: int) -> list[Passage]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
 from ponder.errors import ModelUnreachable
 from ponder.graphs._memory import Memory, memories, reminded, valued
@@ -99,6 +100,29 @@ async def test_steps_see_what_came_to_mind_and_cite_it() -> None:
         ("Ada Moe coaches Roma.", True),
         ("Italo Foschi founded Roma.", True),
     ]
+
+
+async def test_a_solution_that_cites_nothing_is_asked_for_its_sources(
+    tmp_path: Path,
+) -> None:
+    journal, step = Journal(tmp_path / "journal.sqlite"), "Ada Moe coaches Roma."
+    bare: list[tuple[When, Reply]] = [
+        (writes(""), step),
+        (writes(step), "Italo Foschi founded it. \\boxed{Italo Foschi}"),
+        (SOURCES_PROMPT, "1 and 3"),
+    ]
+    result, model = await run(bare + rules(), journal=journal)
+
+    (sources,) = (c for c in model.calls if c.messages[-1].content == SOURCES_PROMPT)
+    # Under the numbers that the steps saw.
+    assert "[1] Ada Moe coaches" in sources.messages[0].content
+    assert "[3] Italo Foschi" in sources.messages[0].content
+    assert [(c.passage.text, c.supported) for c in result.citations] == [
+        ("Ada Moe coaches Roma.", True),
+        ("Italo Foschi founded Roma.", True),
+    ]
+    assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    assert await areplay(result.run_id, journal=journal) == result
 
 
 async def test_a_node_is_valued_by_step_and_memory() -> None:

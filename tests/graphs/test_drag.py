@@ -1,11 +1,13 @@
 """DRAG: the prompt of the paper, its limit, and what stands in for what is missing."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
 from ponder.errors import InvalidInput, InvalidParameter, ModelUnreachable
 from ponder.graphs._drag import truncated
@@ -32,6 +34,11 @@ DOCS = {
 }
 
 
+def scripted(replies: Iterable[Reply], **more: Any) -> ScriptedModel:
+    """Return a model that names no sources when it is asked for them."""
+    return ScriptedModel(replies, rules=[(SOURCES_PROMPT, "none")], **more)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.sqlite")
@@ -56,11 +63,11 @@ def data(result: Result) -> dict[str, Any]:
 
 
 async def test_the_best_document_is_nearest_to_the_question(journal: Journal) -> None:
-    with ScriptedModel(["\\boxed{Rhone}"]) as model:
+    with scripted(["\\boxed{Rhone}"]) as model:
         result = await run(
             model, DRAG(k=2), examples=EXAMPLES, journal=journal
         )  # fmt: skip
-    (call,) = model.calls
+    call, sources = model.calls
     assert contents(call)[1:] == [
         "[1] Stones are old.\n\n[2] Ruins are old.\n\nQuestion: What is old?",
         "Ruins are. \\boxed{ruins}",
@@ -73,7 +80,8 @@ async def test_the_best_document_is_nearest_to_the_question(journal: Journal) ->
     spent = data(result)
     assert (spent["k"], spent["m"]) == (2, 2)
     assert spent["effective_context"] == model.count_tokens(call)
-    assert spent["effective_context"] == result.usage.input_tokens
+    asked = model.count_tokens(sources)
+    assert spent["effective_context"] + asked == result.usage.input_tokens
     assert await areplay(result.run_id, journal=journal) == result
 
 
@@ -89,8 +97,37 @@ async def test_a_citation_names_the_passage_that_the_model_saw() -> None:
     ]  # fmt: skip
 
 
+async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
+    journal: Journal,
+) -> None:
+    replies: list[Reply] = [
+        "It is the Rhone. \\boxed{Rhone}",
+        "2",
+        token(Yes=-0.1, No=-3.0),
+    ]
+    with ScriptedModel(replies) as model:
+        result = await run(model, DRAG(k=2, m=0), journal=journal)
+    first, sources, _ = model.calls
+    # The passages keep the numbers under which the answer was read from them.
+    assert contents(sources)[0] == contents(first)[-1]
+    assert contents(sources)[1:] == ["Rhone", SOURCES_PROMPT]
+    (citation,) = result.citations
+    assert (citation.passage.text, citation.supported) == ("best", True)
+    assert citation.claim == "Which river? Rhone"
+    assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    assert data(result)["effective_context"] == model.count_tokens(first)
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_but_not_with_a_limit_of_the_context() -> None:
+    with ScriptedModel(["\\boxed{Rhone}"]) as model:
+        result = await run(model, DRAG(k=2, m=0, context_limit=10_000))
+    assert (result.citations, result.substitutes) == ((), ())
+    assert result.usage.input_tokens == data(result)["effective_context"]
+
+
 async def test_without_demonstrations_m_is_0_and_the_result_says_so() -> None:
-    with ScriptedModel(["\\boxed{Rhone}"] * 3) as model:
+    with scripted(["\\boxed{Rhone}"] * 3) as model:
         none = await run(model, DRAG())
         few = await run(model, DRAG(m=3), examples=EXAMPLES)
         unwanted = await run(model, DRAG(m=0), examples=EXAMPLES)
@@ -99,7 +136,7 @@ async def test_without_demonstrations_m_is_0_and_the_result_says_so() -> None:
     ]
     assert [s.used for s in few.substitutes] == ["m = 2"]
     assert unwanted.substitutes == ()
-    assert [len(c.messages) for c in model.calls] == [2, 6, 2]
+    assert [len(c.messages) for c in model.calls[::2]] == [2, 6, 2]
 
 
 async def test_no_documents_is_closed_book() -> None:
@@ -119,7 +156,7 @@ async def test_demonstrations_of_a_file_keep_their_own_passages(
     row = {"question": "What is old?", "answer": "x", "passages": ["p q r", "s"]}
     path.write_text(json.dumps(row))
     chosen = DRAG(k=2, m=1, demonstrations=str(path), document_words=2)
-    with ScriptedModel(["\\boxed{Rhone}"]) as model:
+    with scripted(["\\boxed{Rhone}"]) as model:
         result = await run(model, chosen, examples=EXAMPLES, journal=journal)
     assert contents(model.calls[0])[1] == "[1] s\n\n[2] p q\n\nQuestion: What is old?"
     # What the file held is in the journal.
@@ -149,9 +186,9 @@ async def test_the_limit_of_the_context_is_kept(limit: int, journal: Journal) ->
 
 
 async def test_as_much_is_kept_as_fits() -> None:
-    with ScriptedModel(["\\boxed{Rhone}"] * 2) as model:
+    with scripted(["\\boxed{Rhone}"] * 2) as model:
         whole = await run(model, DRAG(k=2), examples=EXAMPLES)
-        exact = whole.usage.input_tokens
+        exact = data(whole)["effective_context"]
         kept = await run(model, DRAG(k=2, context_limit=exact), examples=EXAMPLES)
     assert (data(kept)["m"], data(kept)["k"]) == (2, 2)
     with ScriptedModel(["\\boxed{Rhone}"]) as model:
@@ -167,7 +204,7 @@ async def test_a_limit_below_the_question_is_refused() -> None:
 
 async def test_the_context_of_the_model_is_kept_too() -> None:
     window = Capabilities(context_length=100)
-    with ScriptedModel(["\\boxed{Rhone}"], capabilities=window) as model:
+    with scripted(["\\boxed{Rhone}"], capabilities=window) as model:
         result = await run(model, DRAG(k=2, max_tokens=30), examples=EXAMPLES)
     assert model.count_tokens(model.calls[0]) + 30 <= 100
     assert any("The prompt has room for" in w for w in result.warnings)
@@ -176,14 +213,15 @@ async def test_the_context_of_the_model_is_kept_too() -> None:
 async def test_a_reply_without_an_answer_is_made_to_end_in_one(
     journal: Journal,
 ) -> None:
-    with ScriptedModel(["It is big.", "Rhone"]) as model:
+    with scripted(["It is big.", "Rhone"]) as model:
         result = await run(model, DRAG(m=0), journal=journal)
     assert result.answer == "Rhone"
     assert result.text.endswith("So the final answer is \\boxed{Rhone}")
     assert model.calls[1].prefill.startswith("It is big.")
-    assert data(result)["effective_context"] == result.usage.input_tokens
+    read = sum(map(model.count_tokens, model.calls[:2]))
+    assert data(result)["effective_context"] == read
     assert await areplay(result.run_id, journal=journal) == result
-    with ScriptedModel(["It is big.", "\\boxed{Po}"], capabilities=Capabilities()) as m:
+    with scripted(["It is big.", "\\boxed{Po}"], capabilities=Capabilities()) as m:
         told = await run(m, DRAG(m=0))
     assert told.answer == "Po"
     assert m.calls[1].messages[-2] == assistant("It is big.")
@@ -208,7 +246,7 @@ async def test_a_prompt_that_cannot_be_paid_is_made_shorter() -> None:
 
 
 async def test_a_call_that_fails_is_made_once_more_with_less() -> None:
-    with ScriptedModel([ModelUnreachable("down"), "\\boxed{Rhone}"]) as model:
+    with scripted([ModelUnreachable("down"), "\\boxed{Rhone}"]) as model:
         result = await run(model, DRAG(m=0))
     assert result.answer == "Rhone"
     assert data(result)["k"] == 1

@@ -1,11 +1,12 @@
 """IterDRAG: its iterations, their limit, and what the answer rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
 from ponder.errors import InvalidParameter, ModelUnreachable
 from ponder.graphs.iterdrag import NO_ANSWER, IterDRAG
@@ -42,6 +43,11 @@ FULL: list[Reply] = [
     " Scott was born in South Shields. [5]",
     "So the final answer is: \\boxed{South Shields} [5]",
 ]
+
+
+def scripted(replies: Iterable[Reply], **more: Any) -> ScriptedModel:
+    """Return a model that names no sources when it is asked for them."""
+    return ScriptedModel(replies, rules=[(SOURCES_PROMPT, "none")], **more)
 
 
 @pytest.fixture
@@ -100,6 +106,44 @@ async def test_sub_queries_are_searched_and_answered(journal: Journal) -> None:
     assert await areplay(result.run_id, journal=journal) == result
 
 
+BARE: list[Reply] = [
+    f"Follow up: {WHO}",
+    " Alien was directed by Scott.",
+    f"Follow up: {WHERE}",
+    " Scott was born in South Shields.",
+    "So the final answer is: \\boxed{South Shields}",
+]
+
+
+async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
+    journal: Journal,
+) -> None:
+    with ScriptedModel([*BARE, "3, 5", YES, token(Yes=-3.0, No=-0.1)]) as model:
+        result = await run(model, IterDRAG(k=2, m=0), journal=journal)
+    sources = model.calls[5]
+    # All that was found, under the numbers that the last line was written with.
+    assert sources.messages[0].content == said(model)[4]
+    assert [m.content for m in sources.messages[1:]] == [
+        "South Shields", SOURCES_PROMPT
+    ]  # fmt: skip
+    assert [(c.passage.text, c.supported) for c in result.citations] == [
+        (DOCS["directed"][0], True),
+        (DOCS["born"][0], False),
+    ]
+    assert {c.claim for c in result.citations} == {f"{QUESTION} South Shields"}
+    assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    read = sum(map(model.count_tokens, model.calls[:5]))
+    assert final(result)["effective_context"] == read
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_but_not_with_a_limit_of_the_context() -> None:
+    with ScriptedModel(BARE) as model:
+        result = await run(model, IterDRAG(k=2, m=0, context_limit=10_000))
+    assert (result.citations, result.substitutes) == ((), ())
+    assert final(result)["effective_context"] == result.usage.input_tokens
+
+
 async def test_the_effective_context_is_the_input_of_all_calls() -> None:
     with ScriptedModel([*FULL, YES, YES, YES]) as model:
         result = await run(model, IterDRAG(k=2, m=0))
@@ -127,7 +171,7 @@ async def test_after_n_sub_queries_the_answer_is_forced() -> None:
 
 
 async def test_a_demonstration_shows_its_steps_and_their_documents() -> None:
-    with ScriptedModel(["So the final answer is: Scott"] * 2) as model:
+    with scripted(["So the final answer is: Scott"] * 2) as model:
         result = await run(model, IterDRAG(k=1), examples=(*PLAIN, *EXAMPLE))
         none = await run(model, IterDRAG(k=1), examples=PLAIN)
     shown = [m.content for m in model.calls[0].messages[1:3]]
@@ -143,7 +187,7 @@ async def test_a_demonstration_shows_its_steps_and_their_documents() -> None:
 
 async def test_a_sub_query_without_passages_or_answer_is_marked() -> None:
     replies = ["Follow up: What?", "", "So the final answer is: \\boxed{x}"]
-    with ScriptedModel(replies) as model:
+    with scripted(replies) as model:
         result = await run(model, IterDRAG(m=0))
     assert result.warnings == (
         "No passage was found for the sub-query 'What?'.",
@@ -160,7 +204,7 @@ async def test_a_sub_query_that_comes_twice_ends_the_decomposition() -> None:
 
 
 async def test_what_is_of_no_form_is_asked_again_and_then_given_up() -> None:
-    with ScriptedModel(["Hm.", "Hm.", "x}"]) as model:
+    with scripted(["Hm.", "Hm.", "x}"]) as model:
         result = await run(model, IterDRAG(m=0))
     assert result.answer == "x"
     assert result.warnings == (
@@ -240,7 +284,7 @@ async def test_a_call_that_fails_leaves_the_steps_to_answer_from() -> None:
 
 
 async def test_a_sub_query_whose_answer_fails_is_left_out() -> None:
-    with ScriptedModel([*FULL[:1], ModelUnreachable("down"), "x}"]) as model:
+    with scripted([*FULL[:1], ModelUnreachable("down"), "x}"]) as model:
         result = await run(model, IterDRAG(m=0))
     assert (result.answer, result.warnings) == ("x", ("down",))
     assert result.text == "So the final answer is: \\boxed{x}"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ponder.agents.inference_writer import Inference
+from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
 from ponder.errors import ModelUnreachable
 from ponder.graphs._evidence_pool import (
@@ -61,6 +62,7 @@ RULES: list[tuple[When, Reply]] = [
     (with_words(SUPPORTS), YES),
     (with_words(SHOWS, "Answer to judge: Atlantic"), NO),
     (with_words(SHOWS), YES),
+    (SOURCES_PROMPT, "none"),
 ]
 
 
@@ -165,6 +167,21 @@ async def test_unreadable_conclusions_are_told_and_sources_read(
     assert result.answer == "x"
     assert [c.passage.text for c in result.citations] == [LYON]
     assert any("No conclusions could be had" in w for w in result.warnings)
+
+
+async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
+    journal: Journal,
+) -> None:
+    replies = [drawn(("The Rhone flows by", [1])), "\\boxed{x}"]
+    rules = [(SOURCES_PROMPT, "1"), *RULES]
+    model = ScriptedModel(replies, rules=rules)
+    result = await solved(model, journal)
+    (sources,) = (c for c in model.calls if with_words(SOURCES_PROMPT)(c))  # type: ignore[operator]
+    # Only what was found is offered, not the conclusions that the model drew.
+    assert sources.messages[0].content == f"[1] {LYON}\n\nQuestion: {QUESTION}"
+    assert [(c.passage.text, c.supported) for c in result.citations] == [(LYON, True)]
+    assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    assert await areplay(result.run_id, journal=journal) == result
 
 
 async def test_nothing_found_is_told(journal: Journal) -> None:
