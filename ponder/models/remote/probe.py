@@ -7,7 +7,7 @@ from typing import Any
 
 from ponder.concurrency import settle
 from ponder.errors import ModelError
-from ponder.messages import Request, ToolSpec, Usage, user
+from ponder.messages import GREEDY, Request, ToolSpec, Usage, user
 from ponder.models.base import Capabilities
 from ponder.models.remote.reply import Choice, Reply
 
@@ -103,7 +103,13 @@ class Probe:
         return bool(choice.logprobs) if choice.text else None
 
     async def _prefill(self) -> bool | None:
-        request = Request(messages=(user(DAYS),), prefill=DAYS_BEGUN, max_tokens=8)
+        # What a model can do must not be drawn by lot.
+        request = Request(
+            messages=(user(DAYS),),
+            prefill=DAYS_BEGUN,
+            max_tokens=8,
+            sampling=GREEDY,
+        )
         choice = (await self._choices(request))[0]
         return choice.text.startswith(DAYS_REST) if choice.text else None
 
@@ -126,6 +132,7 @@ class Probe:
             messages=(user("Look up the weather in Paris with your tool."),),
             tools=(WEATHER,),
             max_tokens=48,
+            sampling=GREEDY,
         )
         choice = (await self._choices(request))[0]
         if choice.tool_calls:
