@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ponder.agents.answers import extract
 from ponder.agents.choice import plain_model
-from ponder.agents.solver import FORCED, FORCED_PROMPT
+from ponder.agents.solver import FORCED, forcing
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.messages import GREEDY, Request, Sampling, assistant, system, user
@@ -108,14 +108,9 @@ def reader(
 
 async def _named(request: Request, text: str, context: RunContext) -> str:
     """Return the answer that a text forgot to name, as its end; or nothing."""
-    forced = {"max_tokens": FORCED_TOKENS, "stop": ("}", "\n"), "logprobs": None}
-    if context.model.capabilities.prefill:
-        forced["prefill"] = request.prefill + text + FORCED
-    else:
-        turns = (assistant(text.strip() or "(no answer)"), user(FORCED_PROMPT))
-        forced["messages"] = (*request.messages, *turns)
+    short = request.model_copy(update={"max_tokens": FORCED_TOKENS, "logprobs": None})
     try:
-        (completion,) = await context.generate(request.model_copy(update=forced))
+        (completion,) = await context.generate(forcing(short, text, context))
     except (OutOfBudget, ModelError):
         return ""
     answer = extract(completion.text) or completion.text.strip()

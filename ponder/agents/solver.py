@@ -118,22 +118,33 @@ async def forced_answer(
 def _forcing(
     task: Task, unfinished: Candidate, context: RunContext, max_tokens: int
 ) -> Request:
-    messages = _conversation(task, context, STEP_BY_STEP)
-    if context.model.capabilities.prefill:
-        return Request(
-            messages=messages,
-            prefill=f"{task.prefill}{unfinished.text}{FORCED}",
-            max_tokens=max_tokens,
-            stop=("}", "\n"),
-            sampling=Sampling(temperature=0.0),
-        )
-    context.substitute("prefill", "a further turn that asks for the answer")
-    turns = (Message(role="assistant", content=unfinished.text), user(FORCED_PROMPT))
-    return Request(
-        messages=messages + turns,
+    if not context.model.capabilities.prefill:
+        context.substitute("prefill", "a further turn that asks for the answer")
+    request = Request(
+        messages=_conversation(task, context, STEP_BY_STEP),
+        prefill=task.prefill,
         max_tokens=max_tokens,
         sampling=Sampling(temperature=0.0),
     )
+    return forcing(request, unfinished.text, context)
+
+
+def forcing(request: Request, text: str, context: RunContext) -> Request:
+    """Return the request that asks for the final answer behind a text without one.
+
+    Args:
+        request: What the text replied to.
+        text: The reply so far.
+        context: Whose model is asked: it continues the text, or answers a further turn.
+    """
+    if context.model.capabilities.prefill:
+        behind = {"prefill": request.prefill + text + FORCED, "stop": ("}", "\n")}
+        return request.model_copy(update=behind)
+    # Some chat templates refuse empty turns.
+    written = text if text.strip() else "(no answer)"
+    turns = (Message(role="assistant", content=written), user(FORCED_PROMPT))
+    update = {"messages": (*request.messages, *turns), "prefill": ""}
+    return request.model_copy(update=update)
 
 
 def _conversation(

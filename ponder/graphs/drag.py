@@ -10,7 +10,7 @@ from pydantic import Field
 from ponder.agents.answers import extract
 from ponder.agents.demonstrations import Demonstration, answered, opening
 from ponder.agents.reader import READ
-from ponder.agents.solver import FORCED, FORCED_PROMPT
+from ponder.agents.solver import FORCED, forcing
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs._drag import (
@@ -25,7 +25,7 @@ from ponder.graphs._drag import (
 )
 from ponder.graphs.base import Graph, State, Strategy, register
 from ponder.graphs.evidence import grounded
-from ponder.messages import Request, Sampling, Usage, assistant, user
+from ponder.messages import Request, Sampling, Usage
 from ponder.passages import Passage
 from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought
@@ -184,15 +184,6 @@ class DRAG(Strategy):
             max_tokens=self.max_tokens,
             sampling=Sampling(temperature=self.temperature),
         )
-
-
-def forcing(request: Request, text: str, context: RunContext) -> Request:
-    """Return the request that asks for the final answer behind a reply without one."""
-    if context.model.capabilities.prefill:
-        behind = {"prefill": request.prefill + text + FORCED, "stop": ("}", "\n")}
-        return request.model_copy(update=behind)
-    turns = (assistant(text.strip() or "(no answer)"), user(FORCED_PROMPT))
-    return request.model_copy(update={"messages": (*request.messages, *turns)})
 
 
 def _show(found: Candidate, spent: dict[str, int], context: RunContext) -> None:

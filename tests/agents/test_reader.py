@@ -2,6 +2,7 @@
 
 from ponder.agents.reader import NO_PASSAGES, cited, numbered, reader
 from ponder.messages import assistant, user
+from ponder.models.base import Capabilities
 from ponder.models.scripted import ScriptedModel
 from ponder.passages import Passage
 from ponder.result import Task
@@ -81,3 +82,14 @@ def test_marks_without_a_claim_are_no_citations() -> None:
 
 def test_a_claim_does_not_begin_with_the_end_of_another() -> None:
     assert claims("[1], the river of Lyon [1].") == [("the river of Lyon.", "a")]
+
+
+async def test_a_model_that_cannot_go_on_names_the_answer_in_a_further_turn() -> None:
+    able = Capabilities(prefill=False)
+    model = ScriptedModel(["It is the Rhone.", "\\boxed{Rhone}"], capabilities=able)
+
+    candidate = await reader()(Task(question="Where?"), PASSAGES, place(model))
+
+    assert candidate.answer == "Rhone"
+    assert model.calls[1].stop == ()
+    assert [m.role for m in model.calls[1].messages[-2:]] == ["assistant", "user"]
