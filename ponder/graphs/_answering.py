@@ -1,12 +1,11 @@
 """What strategies that reason over statements share: when not to, and answering."""
 
-from typing import Any
-
 from ponder.agents.solver import STEP_BY_STEP, attempt, solver
-from ponder.budget import DIMENSIONS
+from ponder.budget import Dimension
 from ponder.context import RunContext
 from ponder.errors import OutOfBudget
 from ponder.graphs.pool import raise_if_all_failed, rescue
+from ponder.graphs.shares import lacking
 from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought, ThoughtKind
@@ -81,8 +80,7 @@ def spoken(candidate: Candidate | None, reason: StopReason, text: str = "") -> O
 async def scarce(task: Task, context: RunContext) -> StopReason | None:
     """Return the limit that leaves no room for a step and an answer after it.
 
-    A step is taken to read the question once, and a few lines beside it. What is said
-    once is said again when the run goes on or is replayed.
+    A step is taken to read the question once, and a few lines beside it.
 
     Args:
         task: The task.
@@ -92,19 +90,11 @@ async def scarce(task: Task, context: RunContext) -> StopReason | None:
         ``None`` if there is room, as far as can be told.
     """
     ledger, size = context.ledger, len(task.question) // CHARACTERS + LINES
-    least = {"calls": 2.0, "tokens": 2.0 * size, "input_tokens": 2.0 * size}
-    left = {d: ledger.left(d, wrap_up=d != "calls") for d in DIMENSIONS if d in least}
-    short = [
-        d for d, amount in left.items() if amount is not None and amount < least[d]
-    ]
-    if all(amount is None for amount in left.values()):
-        return None
-
-    async def decide() -> dict[str, Any]:
-        return {"short": short}
-
-    value = await context.remember(f"room {ledger.budget.model_dump_json()}", decide)
-    return StopReason(value["short"][0]) if value["short"] else None
+    least: dict[Dimension, float] = {
+        "calls": 2.0, "tokens": 2.0 * size, "input_tokens": 2.0 * size,
+    }  # fmt: skip
+    left = {name: ledger.left(name, wrap_up=name != "calls") for name in least}
+    return await lacking(least, left, context)
 
 
 def think(

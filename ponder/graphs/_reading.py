@@ -1,7 +1,6 @@
 """What the retrieval loops share: room for the answer, and reading what fits."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from ponder.agents.choice import plain_model
 from ponder.agents.reader import READ, READ_PROMPT, Reader, numbered
@@ -9,6 +8,7 @@ from ponder.budget import Dimension
 from ponder.context import RunContext
 from ponder.errors import ContextOverflow, ModelError, OutOfBudget
 from ponder.graphs.pool import rescue
+from ponder.graphs.shares import lacking
 from ponder.messages import Request, Usage, system, user
 from ponder.passages import Passage
 from ponder.result import Candidate, Outcome, StopReason, Task
@@ -31,8 +31,7 @@ async def short_of(
     """Say which limit has no room for so many calls as large as the answer's.
 
     A loop that asks before every round can always pay for its answer, however small
-    the budget is. What is said once is said again when the run goes on or is replayed:
-    a replay has no model that counts tokens.
+    the budget is.
 
     Args:
         task: The task.
@@ -64,16 +63,7 @@ async def short_of(
         "cost": context.model.price(usage) or 0.0,
     }
     left = {name: context.ledger.left(name, wrap_up=True) for name in needed}
-    if all(amount is None for amount in left.values()):
-        return None
-
-    async def decide() -> dict[str, Any]:
-        short = [n for n, most in left.items() if most is not None and needed[n] > most]
-        return {"short": short}
-
-    limits = context.ledger.budget.model_dump_json()
-    value = await context.remember(f"room {limits}", decide)
-    return StopReason(value["short"][0]) if value["short"] else None
+    return await lacking(needed, left, context)
 
 
 def cost_of_words(prompts: Sequence[str], context: RunContext) -> Usage:

@@ -6,7 +6,7 @@ See docs/design/agot.md.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -72,6 +72,36 @@ def tightest(
         if left is not None and needed > 0:
             found.append((max(0.0, left) // needed, dimension))
     return min(found, key=lambda pair: pair[0])
+
+
+async def lacking(
+    needed: Mapping[Dimension, float],
+    left: Mapping[Dimension, float | None],
+    context: RunContext,
+) -> StopReason | None:
+    """Return the first limit that leaves less than is needed.
+
+    What is said once is said again when the run goes on or is replayed, since neither
+    what is left nor what a model counts need be the same then.
+
+    Args:
+        needed: By limit.
+        left: By limit; ``None`` where there is no limit.
+        context: A place of its own for this decision.
+
+    Returns:
+        ``None`` if there is room.
+    """
+    limits = {name: most for name, most in left.items() if most is not None}
+    if not limits:
+        return None
+
+    async def decide() -> dict[str, Any]:
+        return {"short": [n for n, most in limits.items() if needed[n] > most]}
+
+    content = f"room {context.ledger.budget.model_dump_json()}"
+    value = await context.remember(content, decide)
+    return StopReason(value["short"][0]) if value["short"] else None
 
 
 @contextmanager
