@@ -103,7 +103,8 @@ def test_replies_are_read(text: str, expected: Any) -> None:
 @given(st.text(alphabet='[]{}"\\,: aq1.#\n', max_size=60))
 def test_reading_never_raises(text: str) -> None:
     splits = splits_in(said([(text, -1.0)]))
-    query_tree("Q", splits or (), Limits())
+    tree, _ = query_tree("Q", splits or (), Limits())
+    assert 1 <= len(tree) <= Limits().nodes
 
 
 @pytest.mark.parametrize(
