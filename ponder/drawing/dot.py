@@ -1,7 +1,7 @@
 """The thought graph in the language of Graphviz."""
 
 from ponder.drawing.labels import inside, label_lines, short_names
-from ponder.drawing.nesting import Nesting, nesting
+from ponder.drawing.nesting import indented
 from ponder.thoughts import Thought, ThoughtGraph, ThoughtKind
 
 _SHAPES: dict[ThoughtKind, str] = {
@@ -18,27 +18,18 @@ def dot_graph(thoughts: ThoughtGraph) -> str:
     """Draw the graph in the language of Graphviz; nested graphs are clusters."""
     names = short_names(thoughts)
     lines = ["digraph thoughts {", "    rankdir=TB;"]
-    lines += _level(thoughts, nesting(thoughts), names, None)
+    lines += indented(
+        thoughts,
+        lambda id, thought: _node(thought, names[id]),
+        lambda id: _frame(id, names[id]),
+    )
     lines += [f"    {names[a]} -> {names[b]};" for a, b in thoughts.graph.edges]
     return "\n".join([*lines, "}"])
 
 
-def _level(
-    thoughts: ThoughtGraph, nested: Nesting, names: dict[str, str], owner: str | None
-) -> list[str]:
-    """Return the nodes of a level, and those inside each of them, indented."""
-    lines: list[str] = []
-    for id in nested.levels.get(owner, ()):
-        node = _node(thoughts.thought(id), names[id])
-        if id in nested.levels:
-            lines.append(f"    subgraph cluster_{names[id]} {{")
-            lines.append(f'        label="{_escaped(inside(id))}"; style=rounded;')
-            content = [node, *_level(thoughts, nested, names, id)]
-            lines += [f"    {line}" for line in content]
-            lines.append("    }")
-        else:
-            lines.append(node)
-    return lines
+def _frame(id: str, name: str) -> tuple[tuple[str, str], str]:
+    label = f'        label="{_escaped(inside(id))}"; style=rounded;'
+    return (f"    subgraph cluster_{name} {{", label), "    }"
 
 
 def _node(thought: Thought, name: str) -> str:

@@ -1,7 +1,7 @@
 """The thought graph as a Mermaid flowchart."""
 
 from ponder.drawing.labels import inside, label_lines, short_names
-from ponder.drawing.nesting import Nesting, nesting
+from ponder.drawing.nesting import indented
 from ponder.thoughts import Thought, ThoughtGraph, ThoughtKind
 
 _SHAPES: dict[ThoughtKind, tuple[str, str]] = {
@@ -19,7 +19,12 @@ _PLAIN = " .,:!?'()+-*/=_"
 def mermaid_chart(thoughts: ThoughtGraph) -> str:
     """Draw the graph as a Mermaid flowchart; nested graphs are subgraphs."""
     names = short_names(thoughts)
-    lines = ["flowchart TD", *_level(thoughts, nesting(thoughts), names, None)]
+    nodes = indented(
+        thoughts,
+        lambda id, thought: _node(thought, names[id]),
+        lambda id: _frame(id, names[id]),
+    )
+    lines = ["flowchart TD", *nodes]
     lines += [f"    {names[a]} --> {names[b]}" for a, b in thoughts.graph.edges]
     failed = [name for id, name in names.items() if thoughts.thought(id).failed]
     if failed:
@@ -28,22 +33,8 @@ def mermaid_chart(thoughts: ThoughtGraph) -> str:
     return "\n".join(lines)
 
 
-def _level(
-    thoughts: ThoughtGraph, nested: Nesting, names: dict[str, str], owner: str | None
-) -> list[str]:
-    """Return the nodes of a level, and those inside each of them, indented."""
-    lines: list[str] = []
-    for id in nested.levels.get(owner, ()):
-        node = _node(thoughts.thought(id), names[id])
-        if id in nested.levels:
-            title = _escaped(inside(id))
-            lines.append(f'    subgraph inside_{names[id]}["{title}"]')
-            content = [node, *_level(thoughts, nested, names, id)]
-            lines += [f"    {line}" for line in content]
-            lines.append("    end")
-        else:
-            lines.append(node)
-    return lines
+def _frame(id: str, name: str) -> tuple[tuple[str], str]:
+    return (f'    subgraph inside_{name}["{_escaped(inside(id))}"]',), "    end"
 
 
 def _node(thought: Thought, name: str) -> str:

@@ -3,12 +3,12 @@
 A thought of the kind ``graph`` holds the thoughts whose ids are paths below its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
-from ponder.thoughts import ThoughtGraph
+from ponder.thoughts import Thought, ThoughtGraph
 
 Edge = tuple[str, str]
 
@@ -101,3 +101,32 @@ def _reached(level: "nx.DiGraph[str]", start: str, seen: set[str]) -> set[str]:
                 found.add(child)
                 waiting.append(child)
     return found
+
+
+def indented(
+    thoughts: ThoughtGraph,
+    node: Callable[[str, Thought], str],
+    frame: Callable[[str], tuple[Sequence[str], str]],
+) -> list[str]:
+    """Return one line for each thought, nested graphs indented between two more.
+
+    Args:
+        thoughts: What to draw.
+        node: Returns the line of a thought, given its id and itself.
+        frame: Returns the lines before and behind what is inside a thought.
+    """
+    nested = nesting(thoughts)
+
+    def level(owner: str | None) -> list[str]:
+        lines: list[str] = []
+        for id in nested.levels.get(owner, ()):
+            line = node(id, thoughts.thought(id))
+            if id in nested.levels:
+                begin, end = frame(id)
+                content = [f"    {inner}" for inner in (line, *level(id))]
+                lines += [*begin, *content, end]
+            else:
+                lines.append(line)
+        return lines
+
+    return level(None)
