@@ -162,8 +162,14 @@ def _worked(numbers: Sequence[int], solution: str) -> str:
         left.remove(b)
         left.append(value)
         shown = ", ".join(map(str, left))
-        steps.append(f"{a} {sign} {b} = {value}. Left: {shown}.")
+        step = f"{_operand(a)} {sign} {_operand(b)} = {value}"
+        steps.append(f"{step}. Left: {shown}.")
     return "\n\n".join([*steps, f"The expression: \\boxed{{{solution}}}"])
+
+
+def _operand(number: Fraction) -> str:
+    # 6 / 1/4 would be read as 6 / 1 / 4.
+    return str(number) if number.denominator == 1 else f"({number})"
 
 
 def _without_expression(answer: str) -> Grade:

@@ -1,5 +1,6 @@
 import csv
 import random
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations_with_replacement, permutations
@@ -238,6 +239,20 @@ def test_a_file_must_exist_and_be_text(tmp_path: Path) -> None:
         Game24(path=tmp_path / "binary.csv").problems()
     with pytest.raises(InvalidInput, match="give its path"):
         Game24().every()
+
+
+def test_every_line_of_a_worked_solution_is_right_as_it_is_written() -> None:
+    for problem in Game24().problems(seed=4, limit=60):
+        *steps, last = problem.worked.split("\n\n")
+        for step in steps:
+            left, _, right = step.partition(". ")[0].partition(" = ")
+            assert eval_exactly(left) == Fraction(right), problem.worked
+        assert last.startswith("The expression: ")
+
+
+def eval_exactly(text: str) -> Fraction:
+    """Return the value that arithmetic has by its usual rules."""
+    return Fraction(eval(re.sub(r"\d+", r"Fraction(\g<0>)", text)))
 
 
 def test_settings_must_fit_each_other(tmp_path: Path) -> None:
