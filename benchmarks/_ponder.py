@@ -74,6 +74,7 @@ class Ponder:
             n_ctx=setup.n_ctx,
             n_seq_max=256,
             n_threads=setup.threads,
+            flash_attention=setup.options.get("flash_attention"),
             profile=setup.options.get("profile", True),
         ).open()
         # After the engine, which has a say in how OpenMP's threads wait: whoever loads

@@ -184,6 +184,7 @@ class Benchmark:
             "server_kv": self.options.server_kv,
             "profile": self.options.profiles,
             "server_plain": self.options.server_plain,
+            "flash_attention": False if self.options.plain_attention else None,
         }
         setup = setup_for(job, self.options.path, self.options.threads, options)
         try:
@@ -369,6 +370,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--tree-tokens", type=int, default=32, help="new tokens of each node")
     add("--server-kv", choices=("split", "unified"), default="split")
     add("--server-plain", action="store_true", help="no repacked weights in the server")
+    add("--plain-attention", action="store_true", help="no flash attention in ponder")
     options = parser.parse_args(argv)
     if options.quick:
         options.rounds, options.prompt, options.tokens = 1, 128, 8
@@ -437,7 +439,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options that decide what a sample means."""
     kept = (
         "model threads prompt tokens temperature depth children tree_tokens "
-        "server_kv server_plain"
+        "server_kv server_plain plain_attention"
     )
     return {name: getattr(options, name) for name in kept.split()}
 

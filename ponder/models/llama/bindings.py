@@ -188,6 +188,13 @@ class Weights:
             self._model = None
 
 
+def _attention(flash: bool | None, on_gpu: bool) -> int:
+    """Return what llama.cpp calls the choice: 1 flash, 0 plain, -1 its own."""
+    if flash is None:
+        return -1 if on_gpu else 1
+    return int(flash)
+
+
 def _check_magic(path: Path) -> None:
     if not path.is_file():
         raise ModelFileError(
@@ -215,6 +222,7 @@ class Context:
         n_threads: int,
         n_batch: int = 512,
         max_outputs: int = 128,
+        flash_attention: bool | None = None,
     ) -> None:
         """Allocate the cache and the batch.
 
@@ -225,6 +233,9 @@ class Context:
             n_threads: CPU threads.
             n_batch: Most tokens in one decode.
             max_outputs: Most rows of logits from one decode; ``n_seq_max`` if more.
+            flash_attention: Skips what a row does not see, so that branches cost their
+                own tokens; plain attention multiplies every row with all cells in use,
+                masked or not. By default on; on a GPU llama.cpp's choice.
 
         Raises:
             ModelError: llama.cpp cannot allocate it.
@@ -237,9 +248,7 @@ class Context:
         # llama.cpp aborts the process if this is less than the sequences.
         max_outputs = params.n_outputs_max = max(max_outputs, n_seq_max)
         params.kv_unified, params.no_perf = True, True
-        # Plain attention multiplies every row with all cells in use, masked or not;
-        # flash attention skips what a row does not see, so branches cost their own.
-        params.flash_attn_type = -1 if weights.on_gpu else 1
+        params.flash_attn_type = _attention(flash_attention, weights.on_gpu)
         _log.clear()
         self._ctx = lib.llama_init_from_model(weights._model, params)
         if not self._ctx:
@@ -251,7 +260,7 @@ class Context:
         self.n_ctx = int(lib.llama_n_ctx(self._ctx))
         self.n_seq_max = int(lib.llama_n_seq_max(self._ctx))
         self.n_batch, self.max_outputs = n_batch, max_outputs
-        self.n_threads = n_threads
+        self.n_threads, self.flash_attention = n_threads, flash_attention
         self.n_vocab, self.n_embd = weights.n_vocab, weights.n_embd
         self._row_type = ctypes.c_float * self.n_vocab
         self._make_batch(n_batch)

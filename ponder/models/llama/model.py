@@ -64,6 +64,7 @@ class LlamaModel(Model):
         n_threads: int | None = None,
         n_gpu_layers: int | None = None,
         repack: bool = False,
+        flash_attention: bool | None = None,
         profile: bool | str | Path = True,
     ) -> None:
         """Describe a model; nothing is loaded yet.
@@ -78,6 +79,9 @@ class LlamaModel(Model):
             n_gpu_layers: Layers on a GPU, -1 for all; by default all where the
                 installed build can.
             repack: Rearrange the weights for a single stream; see ``Weights``.
+            flash_attention: By default on: branches of many questions, or long ones,
+                are up to 3.6 times as fast with it. ``False`` is up to a tenth faster
+                for short branches of one long prompt.
             profile: Measure once how the machine likes rows cut (some seconds) and
                 keep it; a folder to keep it in; or ``False`` for no cutting.
 
@@ -93,6 +97,7 @@ class LlamaModel(Model):
         self._n_ctx, self._n_seq_max = n_ctx, n_seq_max
         self._n_threads = n_threads or _cores()
         self._n_gpu_layers, self._repack, self._profile = n_gpu_layers, repack, profile
+        self._flash_attention = flash_attention
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         self._closed = False
@@ -161,6 +166,7 @@ class LlamaModel(Model):
                 n_ctx=self._n_ctx,
                 n_seq_max=self._n_seq_max,
                 n_threads=self._n_threads,
+                flash_attention=self._flash_attention,
             )
         except Exception:
             weights.close()

@@ -168,6 +168,7 @@ def _key(weights: Weights, context: Context) -> str:
         weights.path.name,
         weights.path.stat().st_size,
         context.n_threads,
+        context.flash_attention,
         weights.repack,
         weights.on_gpu,
         lib.__version__,

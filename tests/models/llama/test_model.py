@@ -52,11 +52,14 @@ async def one(model: LlamaModel, **changes: Any) -> Completion:
     return completion
 
 
-async def test_greedy_text_is_that_of_the_reference_class(gguf: Path) -> None:
+@pytest.mark.parametrize("flash", [True, False])
+async def test_greedy_text_is_that_of_the_reference_class(
+    gguf: Path, flash: bool
+) -> None:
     import llama_cpp
 
     # The same shapes, layout of weights and attention, so that rounding is the same.
-    async with opened(gguf, repack=True) as model:
+    async with opened(gguf, repack=True, flash_attention=flash) as model:
         completion = await one(model, messages=STORY, max_tokens=24)
         prompt = model.prompt_tokens(ask(messages=STORY))
     reference = llama_cpp.Llama(
@@ -65,7 +68,7 @@ async def test_greedy_text_is_that_of_the_reference_class(gguf: Path) -> None:
         verbose=False,
         n_threads=2,
         n_threads_batch=2,
-        flash_attn=True,
+        flash_attn=flash,
     )
     stream = reference.generate(prompt, temp=0.0, repeat_penalty=1.0)
     tokens = tuple(token for token, _ in zip(stream, range(24), strict=False))

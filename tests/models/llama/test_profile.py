@@ -87,6 +87,7 @@ class Clocked:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Sequence[float]):
         self.n_seq_max = self.max_outputs = self.n_batch = self.n_ctx = 4
         self.n_threads, self.decodes = 1, 0
+        self.flash_attention = None
         self._seconds, self._now = seconds, 0.0
         clock = SimpleNamespace(perf_counter=self.now, monotonic=self.now)
         monkeypatch.setattr(module, "time", clock)
