@@ -10,7 +10,13 @@ from pydantic import Field
 from ponder.context import RunContext
 from ponder.graphs.base import Graph, State, register
 from ponder.graphs.batches import Sampled, with_an_answer
-from ponder.graphs.pool import draw, judge_all, raise_if_all_failed, unanswered
+from ponder.graphs.pool import (
+    choosable,
+    draw,
+    judge_all,
+    raise_if_all_failed,
+    unanswered,
+)
 from ponder.graphs.self_consistency import majority
 from ponder.result import Candidate, Outcome, StopReason
 
@@ -85,10 +91,11 @@ class BestOfN(SampleAndJudge):
         """Take the highest score; ties go to the one that came first.
 
         Candidates without a score do not take part, nor do those without an answer
-        as long as one with an answer has a score. The confidence is the score.
+        that no verifier accepted, as long as one with an answer has a score. The
+        confidence is the score.
         """
         scored = [c for c in pool if score(c) is not None]
-        readable = [c for c in scored if c.answer is not None] or scored
+        readable = [c for c in scored if choosable(c)] or scored
         if not readable:
             return unanswered(pool, reason)
         best = max(readable, key=lambda c: score(c) or 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ponder.agents.answers import Equality, group
-from ponder.graphs.pool import unanswered
+from ponder.graphs.pool import choosable, unanswered
 from ponder.result import Candidate, Outcome, StopReason
 
 Select = Literal["best", "vote", "synthesis"]
@@ -34,6 +34,8 @@ def choose(
         the score of the solution (``best``).
     """
     answered = [c for c in pool if c.answer is not None]
+    if select == "best":
+        answered = [c for c in pool if choosable(c)]
     voters = [c for c in answered if c.id in weights]
     if not answered:
         return unanswered(pool, reason)

@@ -105,6 +105,16 @@ def raise_if_all_failed(candidates: Sequence[Candidate], context: RunContext) ->
         raise context.shared.failures[0]
 
 
+def choosable(candidate: Candidate) -> bool:
+    """Return whether a candidate may be the result.
+
+    One whose answer could not be read may where a verifier that can tell accepted it:
+    a checker often reads what the extraction of answers does not.
+    """
+    accepted = candidate.verdict is not None and candidate.verdict.passed is True
+    return candidate.answer is not None or accepted
+
+
 def unanswered(candidates: Sequence[Candidate], reason: StopReason) -> Outcome:
     """Return the outcome of a run in which no answer could be read."""
     texts = [c.text for c in candidates if c.text]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from ponder import Journal, Result, ScriptedModel, StopReason, asolve, strategy
+from ponder.agents.verifier import Check
 from ponder.context import Verifier
 from ponder.graphs.coverage import pass_at_k
 from ponder.graphs.posterior import beta_stop
@@ -25,6 +26,10 @@ def equals(truth: str) -> Callable[[Task, Candidate], bool]:
     return lambda task, candidate: candidate.answer == truth
 
 
+def says(word: str) -> Callable[[Task, Candidate], bool]:
+    return lambda task, candidate: word in candidate.text
+
+
 def sampled(text: str, *logprobs: float) -> Completion:
     tokens = tuple(TokenLogprob(token="t", logprob=p) for p in logprobs)
     return Completion(text=text, logprobs=tokens)
@@ -33,7 +38,7 @@ def sampled(text: str, *logprobs: float) -> Completion:
 async def run(
     name: str,
     replies: list[str | Completion],
-    verifier: Verifier | None = None,
+    verifier: Verifier | Check | None = None,
     **parameters: object,
 ) -> Result:
     model = ScriptedModel(replies)
@@ -108,6 +113,25 @@ async def test_best_of_n_takes_the_highest_score() -> None:
     assert (result.answer, result.confidence) == ("2", 0.9)
     assert result.verdict is not None
     assert result.verdict.score == 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("best_of_n", {"n": 2}), ("ab_mcts_a", {"max_rounds": 2})],
+)
+async def test_what_a_verifier_accepts_wins_even_if_no_answer_is_read_from_it(
+    name: str, parameters: dict[str, object]
+) -> None:
+    replies: list[str | Completion] = ["\\boxed{7}", "It is eight"]
+
+    result = await run(name, replies, says("eight"), **parameters)
+    assert (result.text, result.answer) == ("It is eight", None)
+
+
+async def test_a_score_alone_does_not_stand_for_an_answer_that_is_not_there() -> None:
+    replies: list[str | Completion] = ["\\boxed{a} a", "no box c"]
+    result = await run("best_of_n", replies, n=2)
+    assert result.answer == "a"
 
 
 async def test_weighted_vote_sums_the_scores_of_each_answer() -> None:
