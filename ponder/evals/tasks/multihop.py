@@ -26,6 +26,8 @@ class Paragraph(NamedTuple):
     title: str
     text: str
     supporting: bool
+    facts: str = ""
+    """The sentences that the answer needs, where they are marked."""
 
 
 class _MultiHop(Loaded):
@@ -67,6 +69,7 @@ class _MultiHop(Loaded):
                 "passages": [p.text for p in passages],
                 "supporting_titles": list(dict.fromkeys(supporting)),
             },
+            worked=_worked(passages, answers[0]),
         )
 
     def documents(self) -> list[Passage]:
@@ -100,6 +103,12 @@ class _MultiHop(Loaded):
         return verdict(found, exact_match(answer, references), score)
 
 
+def _worked(passages: Sequence[Paragraph], answer: str) -> str:
+    """Return the facts and the answer; nothing where no facts are marked."""
+    facts = [f"{p.title}: {p.facts}" for p in passages if p.facts]
+    return "\n\n".join([*facts, f"The answer: {boxed(answer)}"]) if facts else ""
+
+
 def _listed(passages: Sequence[Paragraph]) -> str:
     return "\n\n".join(
         f"[{number}] {passage.title}\n{passage.text}"
@@ -121,9 +130,16 @@ class HotpotQA(_MultiHop):
     def passages(self, row: Row) -> list[Paragraph]:
         """Return the paragraphs of a row."""
         facts = _pairs(row, "supporting_facts", "title", "sent_id")
-        needed = {title for title, _ in facts}
+        needed: dict[str, list[Any]] = {}
+        for title, sentence in facts:
+            needed.setdefault(title, []).append(sentence)
         return [
-            Paragraph(title, _joined(row, sentences), title in needed)
+            Paragraph(
+                title,
+                _joined(row, sentences),
+                title in needed,
+                _marked(sentences, needed.get(title, ())),
+            )
             for title, sentences in _pairs(row, "context", "title", "sentences")
         ]
 
@@ -215,6 +231,12 @@ def _joined(row: Row, sentences: Any) -> str:
     if isinstance(sentences, list) and all(isinstance(s, str) for s in sentences):
         return " ".join(s.strip() for s in sentences)
     raise row.error("a paragraph of the field 'context' is no list of sentences.")
+
+
+def _marked(sentences: Sequence[str], at: Sequence[Any]) -> str:
+    """Return the marked sentences; the published rows mark some that are not there."""
+    known = [i for i in at if isinstance(i, int) and 0 <= i < len(sentences)]
+    return " ".join(sentences[i].strip() for i in known)
 
 
 FORMAT = "Give the final answer, as short as possible, in \\boxed{...}."

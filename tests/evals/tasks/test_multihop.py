@@ -112,6 +112,25 @@ def test_closed_book(tmp_path: Path, kind: type[Loaded], row: dict[str, Any]) ->
     assert len(problem.data["passages"]) == 2
 
 
+@pytest.mark.parametrize(("kind", "row"), LAYOUTS[:-1])
+def test_a_worked_example_is_the_marked_sentences_and_the_answer(
+    tmp_path: Path, kind: type[Loaded], row: dict[str, Any]
+) -> None:
+    bench = kind(path=write(tmp_path, row))
+    (problem,) = bench.every()
+    # A second sentence of Ann's is marked, but there is none.
+    assert problem.worked.split("\n\n") == [
+        "Ann: Born in it.",
+        "The answer: \\boxed{St. Louis, Missouri}",
+    ]
+    assert bench.grade(problem, problem.worked).correct
+
+
+def test_without_marked_sentences_there_is_no_worked_example(tmp_path: Path) -> None:
+    (problem,) = MuSiQue(path=write(tmp_path, MUSIQUE)).every()
+    assert problem.worked == ""
+
+
 @pytest.mark.parametrize(("kind", "row"), LAYOUTS)
 def test_grades(tmp_path: Path, kind: type[Loaded], row: dict[str, Any]) -> None:
     bench = kind(path=write(tmp_path, row))
