@@ -8,9 +8,11 @@ from ponder.evals.report.plots import Kind, Plot
 from ponder.evals.report.sections import (
     against,
     budget,
+    chosen,
     controls,
     coverages,
     endings,
+    fitted,
     front,
     judges,
     results,
@@ -58,6 +60,15 @@ means not to answer at all."""
 CONTROLS = """\
 The same strategy with random scores in place of its verifier. Blind choice is what \
 picking any of the control's attempts is expected to reach."""
+
+
+ALLOCATION = """\
+The computation allocation model (Yue et al. 2024, equation 2) for k documents, m \
+demonstrations and n iterations: sigma^-1(P) = a log(theta + 0.01) + c, with P the \
+mean {metric}. For each budget of context the model fitted to one half of the problems \
+chooses, and so does who takes what was the best in that half; both choices are \
+measured on the other half, in turn. Most is the most that any configuration reached \
+there, which nobody can know before."""
 
 
 def markdown(
@@ -169,6 +180,7 @@ def _section(
     yield from _comparisons(study, setting)
     yield from _curves(study, plots, setting)
     yield from _verifiers(study, plots, setting)
+    yield from _allocations(study, setting)
     yield "### Tokens by role"
     yield roles(rows)
     yield "### How the runs ended"
@@ -221,6 +233,16 @@ def _verifiers(study: Study, plots: Sequence[Plot], setting: Setting) -> Iterato
     if alone:
         labels = ", ".join(dict.fromkeys(row.label for row in alone))
         yield f"No random control was run for: {labels}."
+
+
+def _allocations(study: Study, setting: Setting) -> Iterator[str]:
+    for allocation in study.allocations:
+        if allocation.place == setting.place:
+            metric = "score" if allocation.metric == "score" else "accuracy"
+            yield "### Allocation of context"
+            yield ALLOCATION.format(metric=metric)
+            yield fitted(allocation)
+            yield chosen(allocation)
 
 
 def _images(plots: Sequence[Plot], setting: Setting, kind: Kind) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ponder.evals.allocation import NAMES, Theta
+from ponder.evals.report.allocation import Allocation
 from ponder.evals.report.comparison import Comparison
 from ponder.evals.report.controls import ControlRow
 from ponder.evals.report.curves import CostCurve, CoverageCurve
@@ -167,6 +169,55 @@ def front(curve: CostCurve) -> str:
         ],
         text=TEXT,
     )
+
+
+def fitted(allocation: Allocation) -> str:
+    """Return the coefficients of the allocation model, and how well they fit."""
+    model = allocation.fitted
+    found = [(f"a_{n}", model.a[n]) for n in NAMES if n in model.a] + [("c", model.c)]
+    lines = []
+    for name, coefficient in found:
+        bounds = (coefficient.low, coefficient.high)
+        ends = " to ".join("not known" if x is None else f"{x:+.2f}" for x in bounds)
+        lines.append(f"{name} = {coefficient.value:+.2f} ({ends})")
+    constant = "".join(f"; {n} was always {v}" for n, v in model.constant.items())
+    return (
+        f"Fitted to {model.observations} configurations: {', '.join(lines)}{constant}. "
+        f"R^2 = {model.r2:.2f}."
+    )
+
+
+def chosen(allocation: Allocation) -> str:
+    """Return what is chosen for each budget of context, and what it reached."""
+    head = (
+        "Context at most",
+        "Configurations",
+        "Model chooses (k, m, n)",
+        "Reached %",
+        "Best found (k, m, n)",
+        "Reached %",
+        "Most %",
+    )
+    return markdown_table(
+        head,
+        [
+            (
+                f"{choice.budget:,}",
+                str(choice.candidates),
+                _thetas([half.fitted for half in choice.halves]),
+                percent(choice.mean("fitted_measured")),
+                _thetas([half.found for half in choice.halves]),
+                percent(choice.mean("found_measured")),
+                percent(choice.mean("most")),
+            )
+            for choice in allocation.choices
+        ],
+        text={head[2], head[4]},
+    )
+
+
+def _thetas(thetas: Sequence[Theta]) -> str:
+    return ", ".join(dict.fromkeys(f"({t.k}, {t.m}, {t.n})" for t in thetas))
 
 
 def coverages(curves: Sequence[CoverageCurve]) -> str:

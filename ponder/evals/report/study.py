@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ponder.evals.record import Cell
+from ponder.evals.report.allocation import Allocation, allocations
 from ponder.evals.report.comparison import Comparison, comparisons
 from ponder.evals.report.controls import (
     ControlRow,
@@ -34,6 +35,8 @@ class Study(Value):
     controls: tuple[ControlRow, ...]
     uncontrolled: tuple[Uncontrolled, ...]
     """Strategies with a verifier that no random control was run for."""
+    allocations: tuple[Allocation, ...] = ()
+    """Of tasks on which retrieval ran in configurations enough."""
 
 
 def analyse(cells: Sequence[Cell], *, level: float = 0.95) -> Study:
@@ -53,4 +56,5 @@ def analyse(cells: Sequence[Cell], *, level: float = 0.95) -> Study:
         verifiers=tuple(verifier_rows(cells, level=level)),
         controls=tuple(control_rows(cells, level=level)),
         uncontrolled=tuple(without_control(cells)),
+        allocations=tuple(allocations(cells)),
     )
