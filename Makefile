@@ -1,7 +1,7 @@
 # Every chore has one name. The first use of one sets up what it needs in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration bench-search bench-retrieval clean
+.PHONY: help ask test lint types layers unit format bench-engine bench-orchestration bench-search bench-retrieval results clean
 
 PYTHON ?= python3
 export PYTHON
@@ -66,6 +66,11 @@ bench-search:  ## time of the search policies, beside treequest: [ARGS="..."]
 bench-retrieval:  ## search of passages, beside bm25s and numpy: [ARGS="..."]
 	@scripts/setup retrieval,dev
 	@$(BIN)/python -m benchmarks.retrieval $(ARGS)
+
+results:  ## measure a page of docs/results, and write it: make results NAME=search
+	@test -n '$(NAME)' || { echo 'Give a page: make results NAME=search' >&2; exit 2; }
+	@scripts/setup local,evals,retrieval,dev $(BENCH_MODEL)
+	@$(BIN)/python -m benchmarks.results '$(NAME)' $(ARGS)
 
 clean:  ## remove .venv and caches; models and pip's compiled packages stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
