@@ -24,7 +24,7 @@ CLOSED_BOOK = "Answer the question from what you know."
 
 OPEN_BOOK = """\
 Answer the question from the numbered passages. Put the number of the passage behind \
-what you take from it, like this: Rome lies on the Tiber [2]."""
+what you take from it, in brackets, such as [2]."""
 
 FROM_PARTS = """\
 Answer the question from the answers to its parts, which may be wrong. Keep numbers in \

@@ -9,7 +9,15 @@ from ponder.agents.choice import plain_model
 from ponder.agents.solver import FORCED, forcing
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
-from ponder.messages import GREEDY, Request, Sampling, assistant, system, user
+from ponder.messages import (
+    GREEDY,
+    Message,
+    Request,
+    Sampling,
+    assistant,
+    system,
+    user,
+)
 from ponder.passages import Citation, Passage
 from ponder.result import Candidate, Task
 
@@ -77,16 +85,13 @@ def reader(
         task: Task, passages: Sequence[Passage], context: RunContext
     ) -> Candidate:
         wanted = logprobs and context.model.capabilities.logprobs
-        prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
         request = Request(
-            messages=(
-                system(instructions), *task.examples, *task.history, user(prompt),
-            ),
+            messages=reading(task, passages, instructions),
             max_tokens=max_tokens,
             sampling=sampling,
             prefill=task.prefill,
             logprobs=0 if wanted else None,
-        )  # fmt: skip
+        )
         (completion,) = await context.generate(request)
         text = completion.text
         if extract(text) is None:
@@ -106,6 +111,14 @@ def reader(
     return read
 
 
+def reading(
+    task: Task, passages: Sequence[Passage], instructions: str = READ
+) -> tuple[Message, ...]:
+    """Return the conversation that a reader answers in."""
+    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
+    return (system(instructions), *task.examples, *task.history, user(prompt))
+
+
 async def _named(request: Request, text: str, context: RunContext) -> str:
     """Return the answer that a text forgot to name, as its end; or nothing."""
     short = request.model_copy(update={"max_tokens": FORCED_TOKENS, "logprobs": None})
@@ -118,22 +131,25 @@ async def _named(request: Request, text: str, context: RunContext) -> str:
 
 
 async def name_sources(
-    task: Task, passages: Sequence[Passage], answer: str, context: RunContext
+    conversation: Sequence[Message],
+    passages: Sequence[Passage],
+    answer: str,
+    context: RunContext,
 ) -> list[Passage]:
     """Ask which passages an answer rests on that named none.
 
     Args:
-        task: What was asked.
-        passages: In the order in which they were numbered.
+        conversation: In which the answer was given: a model with a prefix cache has
+            read its passages already.
+        passages: In the order in which they were numbered there.
         answer: The final answer.
         context: The place of the call.
 
     Returns:
         The passages that the model names; none if it names none, or cannot be asked.
     """
-    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
     request = Request(
-        messages=(user(prompt), assistant(answer), user(SOURCES_PROMPT)),
+        messages=(*conversation, assistant(answer), user(SOURCES_PROMPT)),
         max_tokens=16,
         sampling=GREEDY,
     )

@@ -14,8 +14,7 @@ from ponder.result import Task
 from ponder.thoughts import Thought
 
 CITE = """\
-Put the number of a passage behind what you take from it, like this: Rome lies on the \
-Tiber [2]."""
+Put the number of a passage behind what you take from it, in brackets, such as [2]."""
 
 
 @dataclass(frozen=True)

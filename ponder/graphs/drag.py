@@ -134,7 +134,8 @@ class DRAG(Strategy):
             stop_reason=reason,
         )
         asked = task if self.context_limit is None else None
-        return {"outcome": await grounded(outcome, passages, context, asked)}
+        said = self._request(task, shown, passages).messages
+        return {"outcome": await grounded(outcome, passages, context, asked, said)}
 
     async def _answer(
         self, task: Task, shown: Shown, passages: list[Passage], place: RunContext

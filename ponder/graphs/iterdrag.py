@@ -227,7 +227,11 @@ class IterDRAG(Strategy):
         said = claims(state["task"].question, steps, line)
         asked = state["task"] if self.context_limit is None else None
         checked = await grounded(
-            outcome.model_copy(update={"text": said}), passages, context, asked
+            outcome.model_copy(update={"text": said}),
+            passages,
+            context,
+            asked,
+            opened(state, passages=passages),
         )
         return {"outcome": checked.model_copy(update={"text": found.text})}
 
