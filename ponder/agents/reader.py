@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ponder.agents.answers import extract
 from ponder.agents.choice import plain_model
-from ponder.agents.solver import FORCED, forcing
+from ponder.agents.solver import named
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.messages import (
@@ -32,8 +32,6 @@ READ_PROMPT = """\
 
 Question: {question}"""
 
-FORCED_TOKENS = 32
-"""Limit of an answer that had to be asked for."""
 SOURCES_PROMPT = """\
 Which of the numbered passages say so? Reply with their numbers alone, such as: 1, 3. \
 If none does, reply: none."""
@@ -95,7 +93,7 @@ def reader(
         (completion,) = await context.generate(request)
         text = completion.text
         if extract(text) is None:
-            text += await _named(request, text, context.at("forced"))
+            text += await named(request, text, context.at("forced"))
         candidate = Candidate(
             id=context.id,
             text=text,
@@ -117,17 +115,6 @@ def reading(
     """Return the conversation that a reader answers in."""
     prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
     return (system(instructions), *task.examples, *task.history, user(prompt))
-
-
-async def _named(request: Request, text: str, context: RunContext) -> str:
-    """Return the answer that a text forgot to name, as its end; or nothing."""
-    short = request.model_copy(update={"max_tokens": FORCED_TOKENS, "logprobs": None})
-    try:
-        (completion,) = await context.generate(forcing(short, text, context))
-    except (OutOfBudget, ModelError):
-        return ""
-    answer = extract(completion.text) or completion.text.strip()
-    return f"{FORCED}{answer}}}" if answer else ""
 
 
 async def name_sources(

@@ -16,6 +16,9 @@ FORCED = "\n\nSo the final answer is \\boxed{"
 FORCED_PROMPT = """\
 Stop here. From what you have so far, give the final answer, and nothing else, in the \
 form \\boxed{answer}."""
+FORCED_TOKENS = 32
+"""Limit of an answer that had to be asked for."""
+BOX = "\\boxed"
 
 
 class Solver(Protocol):
@@ -41,6 +44,9 @@ def solver(
 ) -> Solver:
     """Return a solver.
 
+    A box that the question asks for and the reply forgot is asked for once, at the
+    place ``forced`` below the attempt.
+
     Args:
         instructions: System prompt; empty sends the question alone. A strategy that
             stands in for the model has instructions of its own, so it gets none.
@@ -60,11 +66,42 @@ def solver(
             logprobs=0 if wanted else None,
         )
         (completion,) = await context.generate(request)
+        if _forgot(task, completion, context) and not whole_text:
+            behind = await named(request, completion.text, context.at("forced"))
+            text = completion.text + behind
+            completion = completion.model_copy(update={"text": text})
         candidate = _candidate(context.id, completion, whole_text)
         context.found(candidate)
         return candidate
 
     return solve
+
+
+def _forgot(task: Task, completion: Completion, context: RunContext) -> bool:
+    """Whether a reply has come to its end without the box that was asked for.
+
+    Only the question counts: whoever asks for a poem does not want a box behind it.
+    """
+    asked = BOX in task.question and not isinstance(context.model, Composite)
+    ended = completion.finish_reason == "stop"
+    return asked and ended and extract(completion.text) is None
+
+
+async def named(request: Request, text: str, context: RunContext) -> str:
+    """Return the answer that a reply forgot to name, as its end; or nothing.
+
+    Args:
+        request: What the text replied to.
+        text: The reply.
+        context: Where the call is made.
+    """
+    short = request.model_copy(update={"max_tokens": FORCED_TOKENS, "logprobs": None})
+    try:
+        (completion,) = await context.generate(forcing(short, text, context))
+    except (OutOfBudget, ModelError):
+        return ""
+    answer = extract(completion.text) or completion.text.strip()
+    return f"{FORCED}{answer}}}" if answer else ""
 
 
 async def attempt(solve: Solver, task: Task, context: RunContext) -> Candidate:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ponder.agents.answers import Equality, group
+from ponder.graphs.best_of_n import score
 from ponder.graphs.pool import choosable, unanswered
 from ponder.result import Candidate, Outcome, StopReason
 
@@ -21,6 +22,9 @@ def choose(
 ) -> Outcome:
     """Return the outcome of a search.
 
+    Where a solution that was verified ended it, that solution is the outcome, whatever
+    the weights say: a policy that does not weigh by the verifier knows less.
+
     Args:
         pool: The solutions, in the order in which they were asked for.
         weights: Weight of each by its id, 0 or more; who has none has no say, as long
@@ -33,9 +37,11 @@ def choose(
         An outcome whose confidence is the winner's share of all weight (``vote``), or
         the score of the solution (``best``).
     """
-    answered = [c for c in pool if c.answer is not None]
-    if select == "best":
-        answered = [c for c in pool if choosable(c)]
+    winner = _accepted(pool) if reason is StopReason.VERIFIED else None
+    if winner is not None:
+        return _outcome(pool, winner, score(winner), reason)
+    able = choosable if select == "best" else _answered
+    answered = [c for c in pool if able(c)]
     voters = [c for c in answered if c.id in weights]
     if not answered:
         return unanswered(pool, reason)
@@ -43,9 +49,26 @@ def choose(
         voters, weights, select = answered, dict.fromkeys(_ids(answered), 1.0), "vote"
     if select == "best":
         winner = max(voters, key=lambda c: weights[c.id])
-        confidence = winner.verdict.score if winner.verdict else None
-    else:
-        winner, confidence = _voted(voters, weights, equality)
+        return _outcome(pool, winner, score(winner), reason)
+    return _outcome(pool, *_voted(voters, weights, equality), reason)
+
+
+def _accepted(pool: Sequence[Candidate]) -> Candidate | None:
+    """Return the solution of the highest score, if any has one above 0."""
+    scored = [c for c in pool if score(c)]
+    return max(scored, key=lambda c: score(c) or 0.0, default=None)
+
+
+def _answered(candidate: Candidate) -> bool:
+    return candidate.answer is not None
+
+
+def _outcome(
+    pool: Sequence[Candidate],
+    winner: Candidate,
+    confidence: float | None,
+    reason: StopReason,
+) -> Outcome:
     return Outcome(
         answer=winner.answer,
         text=winner.text,

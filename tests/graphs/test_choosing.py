@@ -1,0 +1,50 @@
+"""How one answer is made of the finished solutions of a search."""
+
+import pytest
+
+from ponder.graphs.choosing import Select, choose
+from ponder.result import Candidate, Outcome, StopReason, Verdict
+
+
+def made(answer: str | None, score: float | None = None) -> Candidate:
+    verdict = None if score is None else Verdict(score=score, passed=score == 1)
+    text = f"It is {answer}."
+    return Candidate(id=text, text=text, answer=answer, verdict=verdict)
+
+
+def chosen(
+    pool: list[Candidate],
+    weights: list[float],
+    select: Select,
+    reason: StopReason = StopReason.FINISHED,
+) -> Outcome:
+    ids = (c.id for c in pool)
+    given = dict(zip(ids, weights, strict=True))
+    return choose(pool, given, select, "math", reason)
+
+
+def test_the_best_has_the_most_weight_and_a_vote_sums_it() -> None:
+    pool = [made("5", 0.1), made("7", 0.9), made("7.0", 0.2)]
+    assert chosen(pool, [0.5, 0.3, 0.3], "best").answer == "5"
+    voted = chosen(pool, [0.5, 0.3, 0.3], "vote")
+    assert voted.answer == "7"
+    assert voted.confidence == pytest.approx(6 / 11)
+
+
+@pytest.mark.parametrize("select", ["best", "vote"])
+def test_a_solution_whose_verification_ended_the_search_is_the_outcome(
+    select: Select,
+) -> None:
+    pool = [made("5", 0.0), made("5.0", 0.0), made("7", 1.0)]
+    weights = [0.6, 0.3, 0.1]
+    found = chosen(pool, weights, select, StopReason.VERIFIED)
+    assert (found.answer, found.confidence) == ("7", 1.0)
+    assert chosen(pool, weights, select).answer == "5"
+
+
+def test_without_a_readable_answer_only_what_was_accepted_is_chosen() -> None:
+    assert (
+        chosen([made(None, 1.0), made("5", 0.0)], [1, 0], "best").text == "It is None."
+    )
+    assert chosen([made(None, 0.9), made("5", 0.1)], [1, 0], "best").answer == "5"
+    assert chosen([made(None, 0.9)], [1], "vote").answer is None
