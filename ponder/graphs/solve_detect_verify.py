@@ -16,12 +16,10 @@ from ponder.agents.fast_slow_verifier import (
     fast_verifier,
     slow_verifier,
 )
-from ponder.agents.fast_slow_verifier import read_slow_verdict as read_slow_verdict
 from ponder.agents.refiner import refine
 from ponder.agents.solver import STEP_BY_STEP
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
-from ponder.graphs._drafting import PAST as PAST
 from ponder.graphs._drafting import Draft, Drafter, finished
 from ponder.graphs.base import Graph, State, Strategy, register
 from ponder.graphs.best_of_n import score
@@ -112,10 +110,6 @@ class SolveDetectVerify(Strategy):
             max_tokens=self.max_tokens,
         )
 
-    def consensus(self, yes: int, no: int) -> Verdict:
-        """Return what so many of the k fast verdicts come to, by tau."""
-        return consensus((yes, no), k=self.k, tau=self.tau)
-
     def max_steps(self) -> int:
         """Two steps for each pause, and the rest."""
         return 2 * self.max_pauses + 15
@@ -169,7 +163,8 @@ class SolveDetectVerify(Strategy):
             place = context.wrap_up().at("judge", solution.id)
             verify = fast_verifier(k=self.k, temperature=self.fast_temperature)
             votes, stop = await verify(state["task"], solution, place)
-            solution = _judged(solution, self.consensus(*votes), context)
+            verdict = consensus(votes, k=self.k, tau=self.tau)
+            solution = _judged(solution, verdict, context)
             update["votes"] = votes
         context.keep(solution, ())
         update["solution"] = solution

@@ -9,12 +9,8 @@ import pytest
 from ponder import Budget, Journal, Result, ScriptedModel, StopReason, asolve, strategy
 from ponder.agents.verifier import Judge
 from ponder.errors import InvalidParameter, ModelError, ModelUnreachable
-from ponder.graphs.solve_detect_verify import (
-    PAST,
-    SolveDetectVerify,
-    better,
-    read_slow_verdict,
-)
+from ponder.graphs._drafting import PAST
+from ponder.graphs.solve_detect_verify import SolveDetectVerify, better
 from ponder.messages import Completion, Request
 from ponder.models.base import Capabilities
 from ponder.models.scripted import Reply
@@ -219,27 +215,6 @@ async def test_without_keywords_nothing_is_detected() -> None:
 # -- verify ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("yes", "no", "tau", "score", "passed"),
-    [
-        (4, 0, 0.75, 1.0, True),
-        (3, 1, 0.75, 0.75, True),
-        (3, 1, 0.8, 0.75, None),
-        (2, 2, 0.75, 0.5, None),
-        (1, 3, 0.75, 0.25, False),
-        (2, 0, 0.75, 1.0, None),
-        (3, 0, 0.75, 1.0, True),
-        (0, 0, 0.75, None, None),
-    ],
-)
-def test_consensus_is_the_share_of_all_k_that_agrees(
-    yes: int, no: int, tau: float, score: float | None, passed: bool | None
-) -> None:
-    """max(yes, no) / k >= tau: a verdict that cannot be read agrees with nobody."""
-    verdict = SolveDetectVerify(k=4, tau=tau).consensus(yes, no)
-    assert (verdict.score, verdict.passed) == (score, passed)
-
-
 async def test_disagreement_goes_to_one_slow_verification() -> None:
     fast = ["Yes", "No", "Yes.", "**No**"]
     with Script(fast=fast, slow=["7 + 5 is 12. Right.\nVerdict: Yes"]) as model:
@@ -324,13 +299,6 @@ async def test_a_judge_of_the_run_names_the_model_of_both_verdicts() -> None:
         result = await run(model, judge, k=2)
     assert len(other.calls) == 3
     assert result.stop_reason is StopReason.VERIFIED
-
-
-def test_the_last_line_that_is_a_verdict_counts() -> None:
-    text = "Is step 1 right? Yes, it is.\nVerdict: Yes\nNo, wait.\n**Verdict: No.**"
-    assert read_slow_verdict(Completion(text=text)) == (False, text.rsplit("\n", 1)[0])
-    assert read_slow_verdict(Completion(text="Yes")) == (True, "")
-    assert read_slow_verdict(Completion(text="Yes and no.")) is None
 
 
 # -- a verifier of the run -------------------------------------------------------------
