@@ -103,6 +103,14 @@ class Benchmark(BaseModel, ABC):
         May take seconds (programs are run); callers call it from a thread.
         """
 
+    def progress(self, problem: Problem, text: str) -> float | None:
+        """Return how far an unfinished solution has come, 0 to below 1.
+
+        0 is for one that holds a mistake, or leads nowhere. ``None``, the default,
+        where that cannot be told.
+        """
+        return None
+
     def documents(self) -> list[Passage]:
         """Return the corpus that strategies may search; by default there is none."""
         return []

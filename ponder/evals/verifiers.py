@@ -43,10 +43,16 @@ def exact_verifier(benchmark: Benchmark, problem: Problem) -> FunctionVerifier:
     """Return the grader of a benchmark as a verifier of candidates.
 
     Its feedback names what is wrong. A candidate without a readable answer gets no
-    score, and a benchmark with partial credit gives it as the score.
+    score, and a benchmark with partial credit gives it as the score. An unfinished
+    solution gets how far it has come, where the benchmark can tell: with that, the
+    step scorer ``verifier`` is an exact process reward.
     """
 
     async def check(task: Task, candidate: Candidate) -> Verdict:
+        if candidate.truncated and candidate.answer is None:
+            share = benchmark.progress(problem, candidate.text)
+            if share is not None:
+                return Verdict(score=share)
         # Programs are run for seconds: the other branches must not wait for that.
         grade = await asyncio.to_thread(benchmark.grade, problem, candidate.text)
         feedback = "\n".join(grade.reasons)

@@ -49,7 +49,7 @@ _Forms = dict[Fraction, dict[int, _Node]]
 class _Table:
     """The formulas of every subset of some numbers, made when they are asked for."""
 
-    def __init__(self, numbers: Sequence[int], distinct: bool) -> None:
+    def __init__(self, numbers: Sequence[int | Fraction], distinct: bool) -> None:
         self.numbers, self.distinct = numbers, distinct
         self._made: dict[int, _Forms] = {}
 
@@ -78,7 +78,7 @@ class _Table:
     def _nodes(self, subset: int) -> Iterator[_Node]:
         if subset & (subset - 1) == 0:
             number = self.numbers[subset.bit_length() - 1]
-            yield _Node(Fraction(number), _element(number) if self.distinct else 0)
+            yield _Node(Fraction(number), _element(int(number)) if self.distinct else 0)
             return
         for left, right in _splits(subset):
             for a in self._every(left):
@@ -129,11 +129,11 @@ def _element(number: int) -> int:
     return Random(number).randrange(1, _PRIME)
 
 
-def solve(numbers: Sequence[int], target: int) -> str | None:
+def solve(numbers: Sequence[int | Fraction], target: int) -> str | None:
     """Return an expression of all the numbers with the value of the target.
 
     Args:
-        numbers: 1 or greater, each to be used once.
+        numbers: Each to be used once.
         target: 1 or greater.
 
     Returns:
@@ -145,7 +145,7 @@ def solve(numbers: Sequence[int], target: int) -> str | None:
 
 
 def count_solutions(
-    numbers: Sequence[int], target: int, limit: int | None = None
+    numbers: Sequence[int | Fraction], target: int, limit: int | None = None
 ) -> int:
     """Return how many different formulas of all the numbers have the target's value.
 

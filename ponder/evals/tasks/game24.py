@@ -23,6 +23,7 @@ from ponder.evals.benchmark import (
     register,
 )
 from ponder.evals.tasks._arithmetic import count_solutions, solve
+from ponder.evals.tasks._countdown import progress
 from ponder.evals.tasks._expressions import Expression, operations, read
 
 ATTEMPTS = 300
@@ -138,6 +139,10 @@ class Game24(Generated, Listed):
             data={"numbers": numbers, "target": self.target},
             worked=_worked(numbers, solution),
         )
+
+    def progress(self, problem: Problem, text: str) -> float | None:
+        """Return the share of the operations, 0 behind a wrong one or a dead end."""
+        return progress(text, problem.data["numbers"], problem.data["target"])
 
     def grade(self, problem: Problem, text: str) -> Grade:
         """Evaluate the expression exactly and count its numbers."""
