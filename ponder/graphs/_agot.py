@@ -1,20 +1,35 @@
-"""What AGoT needs beside its state machine: checks of its plans, and its thoughts."""
+"""A graph of AGoT as it grows: its state, plans cut to fit it, and its thoughts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ponder.agents.choice import plain_model
-from ponder.agents.thought_planner import Layer, NewThought, SubThought, listed
+from ponder.agents.thought_planner import Layer, NewThought, SubThought
 from ponder.context import RunContext
-from ponder.graphs.shares import counts, tightest
-from ponder.messages import Request, Usage
-from ponder.result import Candidate, StopReason, Task
+from ponder.graphs.base import State
+from ponder.messages import Usage
+from ponder.result import StopReason
 from ponder.thoughts import Thought, ThoughtKind
 
-LEAST_OUTPUT = 128
-"""Output tokens that are kept back at least, if the answer may have so many."""
-LEAST_THOUGHT = 64
-"""Output tokens without which it is no use to begin with a thought."""
+
+class AGoTState(State, total=False):
+    """The state of one graph; ``task`` is what it is to answer."""
+
+    depth: int
+    """d: 0 for the outermost graph."""
+    background: str
+    """What it knows of the graphs around it."""
+    room: int
+    """Thoughts that may still be added here and in nested graphs."""
+    layer: int
+    """l: layers that are finished."""
+    thoughts: list[SubThought]
+    """Of the finished layers."""
+    places: dict[int, str]
+    """Where thoughts stand in the graph of the run, by their numbers."""
+    planned: list[SubThought]
+    """The layer that is worked on; empty if there is none."""
+    last: Usage
+    """What it takes to answer the question of the graph directly."""
 
 
 class Answered(NamedTuple):
@@ -29,7 +44,32 @@ class Answered(NamedTuple):
     """Where its answer stands, if that is inside a nested graph."""
 
 
-# -- plans -----------------------------------------------------------------------------
+# -- layers ----------------------------------------------------------------------------
+
+
+def added(
+    plan: Layer, state: AGoTState, context: RunContext, *, n_max: int, room: int
+) -> dict[str, Any]:
+    """Return the update for a plan: what of it the graph can hold.
+
+    Args:
+        plan: The plan of the next layer.
+        state: Of the graph.
+        context: The place of the graph.
+        n_max: Most thoughts of a layer.
+        room: Thoughts that may still be added.
+    """
+    known, layer = state.get("thoughts", []), state.get("layer", 0)
+    planned, warnings = admitted(plan, known, min(n_max, room))
+    for warning in warnings:
+        context.warn(warning)
+    places = dict(state.get("places", {}))
+    for i, thought in enumerate(planned):
+        place = context.at(f"L{layer}", i)
+        needed = [places[n] for n in thought.needs]
+        show(thought, place, needed or [opening(state, context)])
+        places[thought.number] = place.id
+    return {"planned": planned, "room": room - len(planned), "places": places}
 
 
 def admitted(
@@ -87,14 +127,45 @@ def _normal(question: str) -> str:
     return " ".join(question.casefold().split())
 
 
-def around(task: Task, thoughts: Sequence[SubThought], background: str) -> str:
-    """Return what a thought is told of the graph that it stands in."""
-    parts = [background] if background else []
-    parts.append(f"The problem that it is part of:\n{task.question}")
-    known = answered(thoughts)
-    if known:
-        parts.append(f"Known so far:\n{listed(known)}")
-    return "\n\n".join(parts)
+def joined(
+    outcomes: Sequence[Answered | Exception],
+    state: AGoTState,
+    limit: StopReason | None,
+) -> dict[str, Any]:
+    """Return the update for a layer that is finished.
+
+    Args:
+        outcomes: What came of its thoughts, in their order; the last thoughts may be
+            missing.
+        state: Of the graph.
+        limit: What left the last thoughts unpaid.
+
+    Raises:
+        Exception: The first one among the outcomes.
+    """
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    done = [outcome for outcome in outcomes if isinstance(outcome, Answered)]
+    thoughts = [outcome.thought for outcome in done]
+    # Later thoughts rest on what a nested graph came to, not on its beginning.
+    moved = {o.thought.number: o.place for o in done if o.place is not None}
+    # The rest could not be paid; it keeps its numbers.
+    thoughts += state["planned"][len(done) :]
+    update: dict[str, Any] = {
+        "layer": state["layer"] + 1,
+        "thoughts": [*state["thoughts"], *thoughts],
+        "planned": [],
+        "places": state["places"] | moved,
+        "room": state["room"] - sum(outcome.nodes for outcome in done),
+    }
+    stops = [outcome.stop for outcome in done if outcome.stop] + (
+        [limit] if limit else []
+    )
+    return update | ({"stop_reason": stops[0]} if stops else {})
+
+
+# -- the thoughts ----------------------------------------------------------------------
 
 
 def answered(thoughts: Sequence[SubThought]) -> list[SubThought]:
@@ -102,42 +173,9 @@ def answered(thoughts: Sequence[SubThought]) -> list[SubThought]:
     return [t for t in thoughts if t.answer is not None]
 
 
-async def fitting(
-    thoughts: Sequence[SubThought],
-    request: Callable[[Sequence[SubThought]], Request],
-    context: RunContext,
-) -> list[SubThought]:
-    """Return the last thoughts whose answers a final call can still pay to read.
-
-    Args:
-        thoughts: The thoughts of a graph.
-        request: Makes the final call of some of them.
-        context: A place of its own; see ``priced``.
-    """
-    known = answered(thoughts)
-    if not known or not counts(context.ledger):
-        return known
-    model = plain_model(context.model)
-
-    async def count() -> dict[str, Any]:
-        for first in range(len(known)):
-            asked = request(known[first:])
-            usage = Usage(
-                calls=1,
-                input_tokens=model.count_tokens(asked),
-                output_tokens=min(LEAST_OUTPUT, asked.max_tokens),
-            )
-            usage = usage.model_copy(update={"cost": model.price(usage)})
-            if tightest(context.ledger, usage, wrap_up=True)[0] >= 1:
-                return {"first": first}
-        return {"first": len(known)}
-
-    content = request(known).model_dump_json(exclude_defaults=True)
-    value = await context.remember(content, count)
-    return known[int(value["first"]) :]
-
-
-# -- the thoughts ----------------------------------------------------------------------
+def opening(state: AGoTState, context: RunContext) -> str:
+    """Return the place of what a graph begins with."""
+    return context.id if state.get("depth", 0) else "question"
 
 
 def show(
@@ -156,22 +194,6 @@ def show(
     data = thought.model_dump(exclude={"number"}, mode="json")
     node = Thought(id=place.id, kind=kind, label=label, failed=failed, data=data)
     place.think(node, tuple(parents))
-
-
-def show_conclusion(
-    candidate: Candidate, place: RunContext, parents: Sequence[str]
-) -> None:
-    """Put the final answer of a graph into the graph of the run."""
-    label = candidate.answer or " ".join(candidate.text.split())
-    data = {"text": candidate.text, "answer": candidate.answer}
-    node = Thought(id=candidate.id, kind="thought", label=label, data=data)
-    place.think(node, tuple(parents))
-
-
-def sinks(places: Mapping[int, str], thoughts: Sequence[SubThought]) -> list[str]:
-    """Return the places of the thoughts that no other one of them rests on."""
-    needed = {n for t in thoughts for n in t.needs}
-    return [places[t.number] for t in thoughts if t.number not in needed]
 
 
 def _told(thought: SubThought) -> str:
