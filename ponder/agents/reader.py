@@ -11,7 +11,6 @@ from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.messages import (
     GREEDY,
-    Message,
     Request,
     Sampling,
     assistant,
@@ -83,13 +82,16 @@ def reader(
         task: Task, passages: Sequence[Passage], context: RunContext
     ) -> Candidate:
         wanted = logprobs and context.model.capabilities.logprobs
+        prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
         request = Request(
-            messages=reading(task, passages, instructions),
+            messages=(
+                system(instructions), *task.examples, *task.history, user(prompt),
+            ),
             max_tokens=max_tokens,
             sampling=sampling,
             prefill=task.prefill,
             logprobs=0 if wanted else None,
-        )
+        )  # fmt: skip
         (completion,) = await context.generate(request)
         text = completion.text
         if extract(text) is None:
@@ -109,34 +111,26 @@ def reader(
     return read
 
 
-def reading(
-    task: Task, passages: Sequence[Passage], instructions: str = READ
-) -> tuple[Message, ...]:
-    """Return the conversation that a reader answers in."""
-    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
-    return (system(instructions), *task.examples, *task.history, user(prompt))
-
-
 async def name_sources(
-    conversation: Sequence[Message],
-    passages: Sequence[Passage],
-    answer: str,
-    context: RunContext,
+    task: Task, passages: Sequence[Passage], answer: str, context: RunContext
 ) -> list[Passage]:
     """Ask which passages an answer rests on that named none.
 
+    Without the instructions and the examples that the answer was given under: behind
+    them a small model says "none" nearly always, and names its sources without.
+
     Args:
-        conversation: In which the answer was given: a model with a prefix cache has
-            read its passages already.
-        passages: In the order in which they were numbered there.
+        task: What was asked.
+        passages: In the order in which they were numbered.
         answer: The final answer.
         context: The place of the call.
 
     Returns:
         The passages that the model names; none if it names none, or cannot be asked.
     """
+    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
     request = Request(
-        messages=(*conversation, assistant(answer), user(SOURCES_PROMPT)),
+        messages=(user(prompt), assistant(answer), user(SOURCES_PROMPT)),
         max_tokens=16,
         sampling=GREEDY,
     )

@@ -53,6 +53,7 @@ from ponder.run import asolve
 from ponder.settings import Settings, load_settings
 
 _RESULT = "ponder:result"
+_SUPPORT = "ponder:support"
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def ponder_solver(
                 journal=bench.journal,
                 settings=bench.settings,
             )
+        # The graph is the largest part, and what it found is all that is needed of it.
         state.store.set(_RESULT, result.model_dump(mode="json", exclude={"graph"}))
+        state.store.set(_SUPPORT, made.support(problem, _found(result)))
         state.output = _output(result, model)
         return state
 
@@ -218,6 +221,7 @@ def graded() -> Scorer:
             return _score(grade, None)
         result = Result.model_validate(stored)
         record = await _record(made, problem, result, state.epoch - 1)
+        record = record.model_copy(update={"support": state.store.get(_SUPPORT)})
         _workbench().on_done()
         return _score(record.grade, record)
 
@@ -261,7 +265,6 @@ async def _record(
         usage=result.usage,
         roles=result.roles,
         critical_tokens=result.critical_tokens,
-        support=made.support(problem, _found(result)),
         confidence=result.confidence,
         stop_reason=result.stop_reason.value,
         substitutes=tuple(f"{s.missing}: {s.used}" for s in result.substitutes),

@@ -134,8 +134,7 @@ class DRAG(Strategy):
             stop_reason=reason,
         )
         asked = task if self.context_limit is None else None
-        said = self._request(task, shown, passages).messages
-        return {"outcome": await grounded(outcome, passages, context, asked, said)}
+        return {"outcome": await grounded(outcome, passages, context, asked)}
 
     async def _answer(
         self, task: Task, shown: Shown, passages: list[Passage], place: RunContext

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from ponder.agents.attribution import attribute
-from ponder.agents.reader import cited, name_sources, reading
+from ponder.agents.reader import cited, name_sources
 from ponder.context import RunContext
 from ponder.errors import RetrievalError
-from ponder.messages import Message
 from ponder.passages import Citation, Passage
 from ponder.result import Outcome, Task
 from ponder.thoughts import Thought
@@ -57,7 +56,6 @@ async def grounded(
     passages: Sequence[Passage],
     context: RunContext,
     task: Task | None = None,
-    conversation: Sequence[Message] = (),
 ) -> Outcome:
     """Return an outcome with its citations, each checked against its passage.
 
@@ -71,12 +69,10 @@ async def grounded(
         passages: In the order in which they were numbered.
         context: The strategy's place; checks may use the share kept for the end.
         task: What was asked; without it, nobody is asked for passages.
-        conversation: In which the answer was given; by default that of a reader.
     """
     found = cited(outcome.text, passages)
     if not found and passages and task is not None and outcome.answer:
-        asked = conversation or reading(task, passages)
-        found = await _asked_for(outcome.answer, passages, context, task, asked)
+        found = await _asked_for(outcome.answer, passages, context, task)
     place = context.wrap_up().at("citations")
     checked = await attribute(found, place)
     for citation in checked:
@@ -86,14 +82,10 @@ async def grounded(
 
 
 async def _asked_for(
-    answer: str,
-    passages: Sequence[Passage],
-    context: RunContext,
-    task: Task,
-    conversation: Sequence[Message],
+    answer: str, passages: Sequence[Passage], context: RunContext, task: Task
 ) -> tuple[Citation, ...]:
     place = context.wrap_up().at("sources")
-    named = await name_sources(conversation, passages, answer, place)
+    named = await name_sources(task, passages, answer, place)
     if named:
         context.substitute(
             "citations in the answer", "passages that the model named when asked"

@@ -227,11 +227,7 @@ class IterDRAG(Strategy):
         said = claims(state["task"].question, steps, line)
         asked = state["task"] if self.context_limit is None else None
         checked = await grounded(
-            outcome.model_copy(update={"text": said}),
-            passages,
-            context,
-            asked,
-            opened(state, passages=passages),
+            outcome.model_copy(update={"text": said}), passages, context, asked
         )
         return {"outcome": checked.model_copy(update={"text": found.text})}
 

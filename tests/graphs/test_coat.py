@@ -115,8 +115,8 @@ async def test_a_solution_that_cites_nothing_is_asked_for_its_sources(
 
     (sources,) = (c for c in model.calls if c.messages[-1].content == SOURCES_PROMPT)
     # Under the numbers that the steps saw.
-    assert "[1] Ada Moe coaches" in sources.messages[1].content
-    assert "[3] Italo Foschi" in sources.messages[1].content
+    assert "[1] Ada Moe coaches" in sources.messages[0].content
+    assert "[3] Italo Foschi" in sources.messages[0].content
     assert [(c.passage.text, c.supported) for c in result.citations] == [
         ("Ada Moe coaches Roma.", True),
         ("Italo Foschi founded Roma.", True),

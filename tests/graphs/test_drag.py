@@ -108,8 +108,9 @@ async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
     with ScriptedModel(replies) as model:
         result = await run(model, DRAG(k=2, m=0), journal=journal)
     first, sources, _ = model.calls
-    # In the same conversation, which a cache of prefixes has read already.
-    assert contents(sources) == [*contents(first), "Rhone", SOURCES_PROMPT]
+    # The passages keep the numbers under which the answer was read from them.
+    assert contents(sources)[0] == contents(first)[-1]
+    assert contents(sources)[1:] == ["Rhone", SOURCES_PROMPT]
     (citation,) = result.citations
     assert (citation.passage.text, citation.supported) == ("best", True)
     assert citation.claim == "Which river? Rhone"

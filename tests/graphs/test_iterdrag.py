@@ -122,8 +122,8 @@ async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
         result = await run(model, IterDRAG(k=2, m=0), journal=journal)
     sources = model.calls[5]
     # All that was found, under the numbers that the last line was written with.
-    assert sources.messages[1].content == said(model)[4]
-    assert [m.content for m in sources.messages[2:]] == [
+    assert sources.messages[0].content == said(model)[4]
+    assert [m.content for m in sources.messages[1:]] == [
         "South Shields", SOURCES_PROMPT
     ]  # fmt: skip
     assert [(c.passage.text, c.supported) for c in result.citations] == [

@@ -178,7 +178,7 @@ async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
     result = await solved(model, journal)
     (sources,) = (c for c in model.calls if with_words(SOURCES_PROMPT)(c))  # type: ignore[operator]
     # Only what was found is offered, not the conclusions that the model drew.
-    assert sources.messages[1].content == f"[1] {LYON}\n\nQuestion: {QUESTION}"
+    assert sources.messages[0].content == f"[1] {LYON}\n\nQuestion: {QUESTION}"
     assert [(c.passage.text, c.supported) for c in result.citations] == [(LYON, True)]
     assert [s.missing for s in result.substitutes] == ["citations in the answer"]
     assert await areplay(result.run_id, journal=journal) == result
