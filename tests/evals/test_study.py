@@ -272,3 +272,27 @@ async def test_with_computed_tokens_the_budget_limits_the_output(
         for record in cell.records:
             assert 0 < record.usage.output_tokens <= 120
     assert any(r.usage.total_tokens > 120 for c in found for r in c.records)
+
+
+async def test_support_is_counted_over_what_a_run_has_found(tmp_path: Path) -> None:
+    rows = [
+        {
+            "_id": str(i),
+            "question": f"Where was drummer{i} born?",
+            "answer": f"town{i}",
+            "context": [[f"Drummer {i}", [f"drummer{i} was born in town{i}."]]],
+            "supporting_facts": [[f"Drummer {i}", 0]],
+        }
+        for i in range(12)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    plan = plan_of(
+        tasks=(f"hotpotqa:path={path},closed_book=true",),
+        strategies=('rag{"k": 1}',),
+        limit=2,
+    )
+    found = await Study(plan, tmp_path / "study").run()
+    support = {c.strategy[:3]: {r.support for r in c.records} for c in found}
+    assert support["rag"] == {1.0}
+    assert support["dir"] == {0.0}
