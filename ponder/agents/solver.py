@@ -66,7 +66,7 @@ def solver(
             logprobs=0 if wanted else None,
         )
         (completion,) = await context.generate(request)
-        if _forgot(task, completion, context) and not whole_text:
+        if _forgot(task, completion, context):
             behind = await named(request, completion.text, context.at("forced"))
             text = completion.text + behind
             completion = completion.model_copy(update={"text": text})

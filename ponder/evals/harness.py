@@ -278,7 +278,7 @@ def _found(result: Result) -> list[Passage]:
         Passage.model_validate(passage)
         for node in result.graph.get("nodes", ())
         if node["kind"] == "evidence"
-        for passage in node["data"]["passages"]
+        for passage in node["data"].get("passages", ())
     ]
 
 

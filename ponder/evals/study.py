@@ -18,6 +18,7 @@ from ponder.errors import InvalidInput, MissingExtra, PonderError
 from ponder.evals.benchmark import UNREADABLE, problems_of
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
 from ponder.evals.record import RECORD_VERSION, Cell, Record
+from ponder.evals.report.baselines import unevenness
 from ponder.evals.report.cells import is_baseline, mean, mean_tokens, usable
 from ponder.graphs.base import strategy
 from ponder.journal import Journal
@@ -150,7 +151,8 @@ class Study:
             most = max((mean_tokens(c) for c in here), default=0.0)
             bank = max((mean_tokens(c) for c in here if is_baseline(c)), default=0.0)
             if most > bank:
-                budget = int(most * _SPARE)
+                uneven = max((unevenness(c) for c in here if is_baseline(c)), default=1)
+                budget = int(most * uneven * _SPARE)
                 spec = with_defaults(
                     strategy(baseline(self.plan, budget)), self.plan.defaults
                 ).spec()

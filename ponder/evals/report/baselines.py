@@ -102,21 +102,29 @@ def _voted(
 def draws(cell: Cell) -> dict[str, list[Draw]]:
     """Return the samples of each problem, in the order in which they were drawn.
 
-    A sample is charged its output and an equal share of the input of its run that
-    counts.
-    Attempts at which the model failed are no samples.
+    A sample is charged its output and an equal share of what else its run has spent:
+    the input that counts, and asking for answers that samples forgot. Attempts at
+    which the model failed are no samples.
     """
     found: dict[str, list[Draw]] = {}
     counted = tokens(cell)
     for record in cell.records:
-        usage = record.usage
-        prompt = (counted(record) - usage.output_tokens) / max(usage.calls, 1)
+        drawn = [a for a in record.attempts if not a.failed]
+        rest = counted(record) - sum(a.output_tokens for a in drawn)
+        share = max(rest, 0) / max(len(record.attempts), 1)
         found.setdefault(record.problem, []).extend(
-            Draw(attempt.answer, round(attempt.output_tokens + prompt))
-            for attempt in record.attempts
-            if not attempt.failed
+            Draw(a.answer, round(a.output_tokens + share)) for a in drawn
         )
     return found
+
+
+def unevenness(cell: Cell) -> float:
+    """Return how much longer the samples of one problem are than those of a mean one.
+
+    A budget that is to pay for k samples of every problem must be so much larger.
+    """
+    means = [fmean(d.tokens for d in each) for each in draws(cell).values() if each]
+    return max(means) / fmean(means) if means and fmean(means) > 0 else 1.0
 
 
 def _shortest(cell: Cell) -> int:

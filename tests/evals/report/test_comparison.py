@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.evals.record import Cell
-from ponder.evals.report.baselines import draws, equal_tokens, plain
+from ponder.evals.report.baselines import draws, equal_tokens, plain, unevenness
 from ponder.evals.report.cells import Estimate
 from ponder.evals.report.comparison import Comparison, comparisons, verdict
 from tests.support.studies import attempt, bank, cell, record
@@ -88,6 +88,28 @@ def test_failed_attempts_are_no_samples_and_cost_none() -> None:
     found = draws(cell("self_consistency", [one]))["a"]
 
     assert [(d.answer, d.tokens) for d in found] == [("1", 100), (None, 100)]
+
+
+def test_asking_for_forgotten_answers_is_charged_to_the_samples() -> None:
+    tried = [attempt("1", True), attempt("2", False)]
+    one = record("a", True, tried)
+    asked = one.usage.model_copy(
+        update={"calls": 3, "output_tokens": one.usage.output_tokens + 20}
+    )
+    more = one.model_copy(update={"usage": asked})
+
+    plain, charged = (
+        sum(d.tokens for d in draws(cell("self_consistency", [r]))["a"])
+        for r in (one, more)
+    )
+    assert charged == plain + 20
+
+
+def test_the_problem_with_the_longest_samples_decides_the_budget() -> None:
+    short = record("a", True, [attempt("1", True)])
+    long = record("b", True, [attempt("1", True, output_tokens=300)])
+    assert unevenness(cell("self_consistency", [short])) == 1.0
+    assert unevenness(cell("self_consistency", [short, long])) > 1.3
 
 
 def test_problems_without_samples_are_left_out_and_counted() -> None:
