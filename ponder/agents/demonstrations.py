@@ -9,9 +9,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from ponder.agents._transcripts import Step, read_transcript, transcript
 from ponder.agents.answers import extract
-from ponder.agents.reader import READ_PROMPT, numbered
+from ponder.agents.reader import asking
 from ponder.errors import InvalidInput
-from ponder.messages import Message, Value, assistant, system, user
+from ponder.messages import Message, Value, assistant, system
 from ponder.passages import Passage
 from ponder.result import Task
 
@@ -101,14 +101,14 @@ def answered(shown: Demonstration) -> tuple[Message, Message]:
     said = shown.answer
     if extract(said) is None:
         said = f"\\boxed{{{said}}}"
-    return _asked(shown.question, shown.passages), assistant(said)
+    return asking(shown.question, shown.passages), assistant(said)
 
 
 def worked_out(shown: Demonstration) -> tuple[Message, Message]:
     """Return a demonstration as two turns, the second a transcript of its steps."""
     final = extract(shown.answer) or shown.answer
     said = transcript(shown.steps, final)
-    return _asked(shown.question, shown.passages), assistant(said)
+    return asking(shown.question, shown.passages), assistant(said)
 
 
 def opening(
@@ -127,9 +127,5 @@ def opening(
         passages: Numbered from 1 in the order in which they are shown.
     """
     turns = [turn for pair in shown for turn in pair]
-    last = _asked(task.question, passages)
+    last = asking(task.question, passages)
     return (system(instructions), *turns, *task.history, last)
-
-
-def _asked(question: str, passages: Sequence[Passage]) -> Message:
-    return user(READ_PROMPT.format(passages=numbered(passages), question=question))

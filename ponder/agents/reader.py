@@ -9,14 +9,7 @@ from ponder.agents.choice import plain_model
 from ponder.agents.solver import named
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
-from ponder.messages import (
-    GREEDY,
-    Request,
-    Sampling,
-    assistant,
-    system,
-    user,
-)
+from ponder.messages import GREEDY, Message, Request, Sampling, assistant, system, user
 from ponder.passages import Citation, Passage
 from ponder.result import Candidate, Task
 
@@ -82,16 +75,13 @@ def reader(
         task: Task, passages: Sequence[Passage], context: RunContext
     ) -> Candidate:
         wanted = logprobs and context.model.capabilities.logprobs
-        prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
         request = Request(
-            messages=(
-                system(instructions), *task.examples, *task.history, user(prompt),
-            ),
+            messages=reading(task, passages, instructions),
             max_tokens=max_tokens,
             sampling=sampling,
             prefill=task.prefill,
             logprobs=0 if wanted else None,
-        )  # fmt: skip
+        )
         (completion,) = await context.generate(request)
         text = completion.text
         if extract(text) is None:
@@ -128,9 +118,9 @@ async def name_sources(
     Returns:
         The passages that the model names; none if it names none, or cannot be asked.
     """
-    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
+    asked = asking(task.question, passages)
     request = Request(
-        messages=(user(prompt), assistant(answer), user(SOURCES_PROMPT)),
+        messages=(asked, assistant(answer), user(SOURCES_PROMPT)),
         max_tokens=16,
         sampling=GREEDY,
     )
@@ -140,6 +130,20 @@ async def name_sources(
         return []
     numbers = dict.fromkeys(map(int, re.findall(r"\d{1,3}", completion.text)))
     return [passages[n - 1] for n in numbers if 1 <= n <= len(passages)]
+
+
+def reading(
+    task: Task, passages: Sequence[Passage], instructions: str = READ
+) -> tuple[Message, ...]:
+    """Return the conversation that a reader answers in."""
+    asked = asking(task.question, passages)
+    return (system(instructions), *task.examples, *task.history, asked)
+
+
+def asking(question: str, passages: Sequence[Passage]) -> Message:
+    """Return a question behind its passages, as one turn."""
+    listed = numbered(passages)
+    return user(READ_PROMPT.format(passages=listed, question=question))
 
 
 def numbered(passages: Sequence[Passage]) -> str:

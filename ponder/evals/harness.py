@@ -220,8 +220,8 @@ def graded() -> Scorer:
             grade = await _grade(made, problem, state.output.completion)
             return _score(grade, None)
         result = Result.model_validate(stored)
-        record = await _record(made, problem, result, state.epoch - 1)
-        record = record.model_copy(update={"support": state.store.get(_SUPPORT)})
+        support = state.store.get(_SUPPORT)
+        record = await _record(made, problem, result, state.epoch - 1, support)
         _workbench().on_done()
         return _score(record.grade, record)
 
@@ -253,7 +253,11 @@ async def _grade(made: Benchmark, problem: Problem, text: str) -> Grade:
 
 
 async def _record(
-    made: Benchmark, problem: Problem, result: Result, epoch: int
+    made: Benchmark,
+    problem: Problem,
+    result: Result,
+    epoch: int,
+    support: float | None,
 ) -> Record:
     texts = {c.text for c in result.candidates} | {result.text}
     grades = {text: await _grade(made, problem, text) for text in sorted(texts)}
@@ -265,6 +269,7 @@ async def _record(
         usage=result.usage,
         roles=result.roles,
         critical_tokens=result.critical_tokens,
+        support=support,
         confidence=result.confidence,
         stop_reason=result.stop_reason.value,
         substitutes=tuple(f"{s.missing}: {s.used}" for s in result.substitutes),

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from ponder.agents.choice import plain_model
-from ponder.agents.reader import READ, READ_PROMPT, Reader, numbered
+from ponder.agents.reader import Reader, reading
 from ponder.budget import Dimension
 from ponder.context import RunContext
 from ponder.errors import ContextOverflow, ModelError, OutOfBudget
 from ponder.graphs.pool import rescue
 from ponder.graphs.shares import lacking
-from ponder.messages import Request, Usage, system, user
+from ponder.messages import Request, Usage, user
 from ponder.passages import Passage
 from ponder.result import Candidate, Outcome, StopReason, Task
 
@@ -44,9 +44,8 @@ async def short_of(
     Returns:
         The first such limit, ``None`` if there is room.
     """
-    prompt = READ_PROMPT.format(passages=numbered(passages), question=task.question)
     request = Request(
-        messages=(system(READ), *task.examples, *task.history, user(prompt)),
+        messages=reading(task, passages),
         max_tokens=max_tokens,
         prefill=task.prefill,
     )

@@ -14,7 +14,7 @@ from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.allocation import AllocationModel, Observation, Theta, fit
 from ponder.evals.observations import STRATEGIES, Metric, observe
 from ponder.evals.record import Cell
-from ponder.evals.report.cells import strategy_name
+from ponder.evals.report.cells import Setting, by_setting, strategy_name
 from ponder.messages import Value
 
 LEAST = 6
@@ -49,21 +49,13 @@ class Choice(Value):
         return fmean(getattr(half, field) for half in self.halves)
 
 
-class Allocation(Value):
+class Allocation(Setting):
     """The allocation model of one task."""
 
-    task: str
-    model: str
-    seed: int
     metric: Metric
     fitted: AllocationModel
     """To all problems."""
     choices: tuple[Choice, ...]
-
-    @property
-    def place(self) -> tuple[str, str, int]:
-        """Task, model and seed."""
-        return self.task, self.model, self.seed
 
 
 def allocations(cells: Sequence[Cell]) -> list[Allocation]:
@@ -72,17 +64,12 @@ def allocations(cells: Sequence[Cell]) -> list[Allocation]:
     Tasks whose runs cannot be fitted are left out: all configurations reached the
     same, or two parameters were always varied together.
     """
-    places: dict[tuple[str, str, int], list[Cell]] = {}
-    for cell in cells:
-        if strategy_name(cell) in STRATEGIES and cell.records:
-            places.setdefault((cell.task, cell.model, cell.seed), []).append(cell)
-    found = [_allocation(place, rows) for place, rows in places.items()]
+    able = [c for c in cells if strategy_name(c) in STRATEGIES and c.records]
+    found = [_allocation(setting, rows) for setting, rows in by_setting(able).items()]
     return [allocation for allocation in found if allocation is not None]
 
 
-def _allocation(
-    place: tuple[str, str, int], cells: Sequence[Cell]
-) -> Allocation | None:
+def _allocation(setting: Setting, cells: Sequence[Cell]) -> Allocation | None:
     metric = _metric(cells)
     try:
         everything = _distinct(observe(cells, metric))
@@ -94,11 +81,10 @@ def _allocation(
     except (InvalidParameter, InvalidInput):
         return None
     cost = {theta: float(o.context) for theta, o in everything.items()}
-    task, model, seed = place
     return Allocation(
-        task=task,
-        model=model,
-        seed=seed,
+        task=setting.task,
+        model=setting.model,
+        seed=setting.seed,
         metric=metric,
         fitted=fitted,
         choices=tuple(

@@ -124,7 +124,7 @@ def unevenness(cell: Cell) -> float:
     A budget that is to pay for k samples of every problem must be so much larger.
     """
     means = [fmean(d.tokens for d in each) for each in draws(cell).values() if each]
-    return max(means) / fmean(means) if means and fmean(means) > 0 else 1.0
+    return max(means) / fmean(means) if any(means) else 1.0
 
 
 def _shortest(cell: Cell) -> int:
