@@ -1,7 +1,7 @@
 """From operations to a graph of operations, and from that to a state machine."""
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, TypeVar, Union
 
 import networkx as nx
 from langgraph.graph import END, START, StateGraph
@@ -155,8 +155,7 @@ def machine(operations: Operations, equality: Equality = "math") -> Graph:
         for operation, name in named.items()
     }
     for operation, name in named.items():
-        # mypy does not see that this is a node of LangGraph's.
-        graph.add_node(name, _node(operation, name, befores[name]))  # type: ignore[call-overload]
+        graph.add_node(name, _node(operation, name, befores[name]))
     for name, before in befores.items():
         graph.add_edge(before if before else START, name)
     graph.add_edge(ends, "finish")
@@ -169,12 +168,13 @@ def longest(operations: Operations) -> int:
     return int(nx.dag_longest_path_length(operations)) + 1
 
 
-Node = Callable[
-    [OperationState, Runtime[RunContext]], Coroutine[Any, Any, OperationState]
-]
+class _Node(Protocol):
+    async def __call__(
+        self, state: OperationState, *, runtime: Runtime[RunContext]
+    ) -> OperationState: ...
 
 
-def _node(operation: Operation, name: str, before: Sequence[str]) -> Node:
+def _node(operation: Operation, name: str, before: Sequence[str]) -> _Node:
     async def run(
         state: OperationState, runtime: Runtime[RunContext]
     ) -> OperationState:
