@@ -9,6 +9,9 @@ BIN := .venv/bin
 TEST_MODEL := smollm2-135m
 BENCH_MODEL := qwen2.5-coder-1.5b
 BENCH_PEERS := xllamacpp
+COMMA := ,
+# Reading documents takes packages that plain questions do without.
+ASK_EXTRAS = local$(if $(findstring --docs,$(ARGS)),$(COMMA)retrieval)
 
 # Taken as it is: a dollar or a quote in a question is text.
 export QUESTION := $(value Q)
@@ -21,7 +24,7 @@ help:  ## show this list
 
 ask:  ## answer a question: make ask Q="..." [S=strategy] [M=model] [ARGS="..."]
 	@test -n "$$QUESTION" || { echo 'Give a question: make ask Q="How many ...?"' >&2; exit 2; }
-	@scripts/setup local '$(M)'
+	@scripts/setup $(ASK_EXTRAS) '$(M)'
 	@$(BIN)/ponder ask "$$QUESTION" $(if $(S),--strategy '$(S)') $(if $(M),--model '$(M)') $(ARGS)
 
 test:  ## everything that CI runs: format, lint, types, layers, unit
