@@ -6,7 +6,6 @@ only what was still missing.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ponder.errors import InvalidInput, MissingExtra, PonderError
-from ponder.evals.benchmark import UNREADABLE, problems_of
+from ponder.errors import PonderError
+from ponder.evals.benchmark import problems_of
+from ponder.evals.logs import finished, identity, key, load_harness
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
-from ponder.evals.record import RECORD_VERSION, Cell, Record
+from ponder.evals.record import Cell
 from ponder.evals.report.baselines import unevenness
 from ponder.evals.report.cells import is_baseline, mean, mean_tokens, usable
 from ponder.graphs.base import strategy
@@ -170,21 +170,21 @@ class Study:
 
     async def run_cells(self, asked: Sequence[Cell]) -> list[Cell]:
         """Run the cells of these that are not finished, and return all with records."""
-        logs = await self._finished()
-        missing = [c for c in asked if _key(c) not in logs]
+        logs = await finished(self.folder / LOGS, self._identity)
+        missing = [c for c in asked if key(c) not in logs]
         self._total += len(asked) * self.plan.limit * self.plan.epochs
         self._done += (len(asked) - len(missing)) * self.plan.limit * self.plan.epochs
         self._tell("finished before" if len(missing) < len(asked) else "starting")
         if missing:
             await self._evaluate(missing)
-            logs = await self._finished(failed_too=True)
-        return [c.model_copy(update={"records": logs[_key(c)]}) for c in asked]
+            logs = await finished(self.folder / LOGS, self._identity, failed_too=True)
+        return [c.model_copy(update={"records": logs[key(c)]}) for c in asked]
 
     def _tell(self, what: str) -> None:
         self._on_progress(Progress(self._total, self._done, what))
 
     async def _evaluate(self, missing: Sequence[Cell]) -> None:
-        harness = _harness()
+        harness = load_harness()
         from inspect_ai import eval_async
         from inspect_ai.util import display_type
 
@@ -247,7 +247,7 @@ class Study:
         return known
 
     def _task(self, cell: Cell) -> Any:
-        harness = _harness()
+        harness = load_harness()
         plan = self.plan
         made = harness.benchmark_task(cell.task, plan.limit, plan.seed, plan.split)
         made.solver = harness.ponder_solver(
@@ -265,35 +265,7 @@ class Study:
 
     def _identity(self, cell: Cell) -> dict[str, Any]:
         plan = self.plan
-        return {
-            "record_version": RECORD_VERSION,
-            "cell": cell.model_dump(mode="json", exclude={"records"}),
-            "limit": plan.limit,
-            "epochs": plan.epochs,
-            "split": plan.split,
-        }
-
-    async def _finished(
-        self, *, failed_too: bool = False
-    ) -> dict[str, tuple[Record, ...]]:
-        """Return the records of the finished cells of this plan, by cell."""
-        found: dict[str, tuple[Record, ...]] = {}
-        folder = self.folder / LOGS
-        for path in sorted(folder.glob("*.eval")) if folder.is_dir() else ():
-            log = await _read_log(path, header_only=True)
-            identity = (log.eval.metadata or {}).get("ponder")
-            if log.status != "success" or identity is None:
-                continue
-            _check_version(path, identity)
-            cell = Cell.model_validate(identity["cell"])
-            # Fields that cells did not have yet are those of today's default.
-            plain = cell.model_dump(mode="json", exclude={"records"})
-            if {**identity, "cell": plain} != self._identity(cell):
-                continue
-            records = _records(await _read_log(path, header_only=False))
-            if failed_too or not any(map(_failed, records)):
-                found[_key(cell)] = records
-        return found
+        return identity(cell, limit=plan.limit, epochs=plan.epochs, split=plan.split)
 
 
 def _sweep_notes(best: dict[str, Any], compared: Sequence[Cell]) -> list[str]:
@@ -310,66 +282,6 @@ def _sweep_notes(best: dict[str, Any], compared: Sequence[Cell]) -> list[str]:
         f"{best['instructions']!r}. Compared:"
     )
     return ["\n".join([head, "", *lines])]
-
-
-def _harness() -> Any:
-    # inspect-ai is heavy and an extra, and the harness cannot be written without it,
-    # so the module itself is what is loaded where it is used.
-    try:
-        from ponder.evals import harness
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("inspect_ai"):
-            raise
-        raise MissingExtra("inspect-ai", "evals", "Evaluating") from error
-    return harness
-
-
-def _key(cell: Cell) -> str:
-    return json.dumps(cell.model_dump(mode="json", exclude={"records"}), sort_keys=True)
-
-
-async def _read_log(path: Path, *, header_only: bool) -> Any:
-    _harness()
-    # Its twin without "async" would patch asyncio for the whole process.
-    from inspect_ai.log import read_eval_log_async
-
-    try:
-        return await read_eval_log_async(str(path), header_only=header_only)
-    except Exception as error:
-        raise InvalidInput(
-            f"The log {path} cannot be read ({error}). Move it away to run its cell "
-            "again; what the model said is kept."
-        ) from error
-
-
-def _check_version(path: Path, identity: dict[str, Any]) -> None:
-    if identity.get("record_version") != RECORD_VERSION:
-        raise InvalidInput(
-            f"The log {path} was written by another version of ponder (its records "
-            f"have version {identity.get('record_version')}, this one reads "
-            f"{RECORD_VERSION}). Choose another folder with --out, or report with the "
-            "version that wrote it."
-        )
-
-
-def _records(log: Any) -> tuple[Record, ...]:
-    return tuple(_record(sample) for sample in log.samples or ())
-
-
-def _record(sample: Any) -> Record:
-    scores = sample.scores or {}
-    metadata = scores["graded"].metadata if "graded" in scores else None
-    if metadata and "record" in metadata:
-        return Record.model_validate(metadata["record"])
-    error = sample.error.message if sample.error else "There is no record."
-    return Record(
-        problem=str(sample.id), epoch=sample.epoch - 1, grade=UNREADABLE, error=error
-    )
-
-
-def _failed(record: Record) -> bool:
-    """Whether a model failed, so that it is worth while to try again."""
-    return record.error is not None or any(a.failed for a in record.attempts)
 
 
 def _mean_accuracy(found: Sequence[Cell]) -> float:

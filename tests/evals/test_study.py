@@ -149,7 +149,7 @@ async def test_a_log_of_another_version_is_refused_by_name(
 ) -> None:
     plan = plan_of(strategies=(), budget_tokens=(300,), limit=1)
     await Study(plan, tmp_path, model=Counted(plan)).run()
-    monkeypatch.setattr("ponder.evals.study.RECORD_VERSION", 99)
+    monkeypatch.setattr("ponder.evals.logs.RECORD_VERSION", 99)
     with pytest.raises(InvalidInput, match=r"\.eval was written by another version"):
         await Study(plan, tmp_path, model=Counted(plan)).run()
 
