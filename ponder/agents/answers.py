@@ -45,6 +45,7 @@ _HEADING = re.compile(
     r"(?P<rest>\S[^\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_BOX = re.compile(r"\\f?boxed\s*\{")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S[^\n]*?)[ \t]*$", re.MULTILINE)
 _SENTENCE_END = re.compile(
     r"(?<!\bSt)(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bvs)[.!?](?=[*_)\"']*(?:\s|$))"
@@ -64,7 +65,7 @@ def extract(text: str, *, numbers: bool = False) -> str | None:
 
     Looked for in this order, the last occurrence of each: ``\boxed{...}``; phrases
     such as "the answer is ..." or "**Answer:** ..."; a line ``#### N``. An answer is
-    never guessed from other text.
+    never guessed from other text, and a box that was cut off holds none.
 
     Args:
         text: What a model wrote.
@@ -97,7 +98,8 @@ def _phrase(text: str) -> str | None:
     matches = [*_PHRASE.finditer(text), *_HEADING.finditer(text)]
     matches.sort(key=lambda match: match.start())
     answers = [clean(_first_clause(match["rest"])) for match in matches]
-    answers = [answer for answer in answers if answer]
+    # A box that is not closed was cut off, and what it holds is not the whole answer.
+    answers = [answer for answer in answers if answer and not _BOX.search(answer)]
     # "This answer is correct" says nothing, unless it is all there is.
     telling = [a for a in answers if a.casefold() not in _JUDGEMENTS]
     return next(reversed(telling or answers), None)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from ponder.agents._structured import last_json
 from ponder.agents.answers import extract
 from ponder.agents.discoverer import Step, shown
+from ponder.agents.solver import named_end
 from ponder.context import RunContext
 from ponder.messages import Request, Sampling, user
 from ponder.result import Candidate, Task
@@ -87,10 +88,15 @@ def follower(
             output_schema=_schema(steps, task, context) if form == "json" else None,
         )
         (completion,) = await context.generate(request)
+        answer = answer_in(completion.text)
+        text = completion.text
+        # Whoever reads the text need not know the key of the answer.
+        if answer is not None and extract(text) != answer:
+            text += named_end(answer)
         solution = Candidate(
             id=context.id,
-            text=completion.text,
-            answer=answer_in(completion.text),
+            text=text,
+            answer=answer,
             output_tokens=completion.usage.output_tokens,
             finish_reason=completion.finish_reason,
         )

@@ -101,7 +101,12 @@ async def named(request: Request, text: str, context: RunContext) -> str:
     except (OutOfBudget, ModelError):
         return ""
     answer = extract(completion.text) or completion.text.strip()
-    return f"{FORCED}{answer}}}" if answer else ""
+    return named_end(answer) if answer else ""
+
+
+def named_end(answer: str) -> str:
+    """Return the end of a text that names its answer."""
+    return f"{FORCED}{answer}}}"
 
 
 async def attempt(solve: Solver, task: Task, context: RunContext) -> Candidate:
@@ -138,11 +143,10 @@ async def forced_answer(
         )
     except (OutOfBudget, ModelError):
         return None
-    text = f"{unfinished.text}{FORCED}{completion.text.lstrip()}"
-    answer = extract(text if "}" in completion.text else f"{text}}}")
+    text = f"{unfinished.text}{forced_end(completion, context)}"
+    answer = extract(text)
     if not context.model.capabilities.prefill:
         answer = extract(completion.text)
-        text = f"{unfinished.text}\n\n{completion.text}"
     candidate = unfinished.model_copy(
         # A verdict on the unfinished text says nothing about this one.
         update={"id": context.id, "text": text, "answer": answer, "verdict": None}
@@ -182,6 +186,18 @@ def forcing(request: Request, text: str, context: RunContext) -> Request:
     turns = (Message(role="assistant", content=written), user(FORCED_PROMPT))
     update = {"messages": (*request.messages, *turns), "prefill": ""}
     return request.model_copy(update=update)
+
+
+def forced_end(completion: Completion, context: RunContext) -> str:
+    """Return the end of a text, made of the reply to ``forcing``.
+
+    The box is closed, which the reply stops short of, so that whoever reads the text
+    finds the answer.
+    """
+    if not context.model.capabilities.prefill:
+        return f"\n\n{completion.text}"
+    end = "" if "}" in completion.text else "}"
+    return f"{FORCED}{completion.text.lstrip()}{end}"
 
 
 def _conversation(

@@ -10,7 +10,7 @@ from pydantic import Field
 from ponder.agents.answers import extract
 from ponder.agents.demonstrations import Demonstration, answered, opening
 from ponder.agents.reader import READ
-from ponder.agents.solver import FORCED, forcing
+from ponder.agents.solver import forced_end, forcing
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs._drag import (
@@ -170,10 +170,7 @@ class DRAG(Strategy):
             (completion,) = await place.wrap_up().generate(again)
         except (OutOfBudget, ModelError):
             return "", Usage()
-        if again.prefill:
-            end = "" if "}" in completion.text else "}"
-            return f"{FORCED}{completion.text}{end}", completion.usage
-        return f"\n\n{completion.text}", completion.usage
+        return forced_end(completion, place), completion.usage
 
     def _request(
         self, task: Task, shown: Shown, passages: Sequence[Passage]

@@ -53,6 +53,7 @@ def test_extracts(text: str, answer: str) -> None:
         r"\boxed{}",
         "#### Step 1: add",
         r"\boxed{5",
+        r"The answer is \boxed{5",
     ],
 )
 def test_never_guesses(text: str) -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 
-from ponder.agents.solver import solver
+from ponder.agents.answers import extract
+from ponder.agents.solver import forced_answer, solver
 from ponder.budget import Budget
 from ponder.messages import Completion
+from ponder.models.base import Capabilities
 from ponder.models.scripted import ScriptedModel
-from ponder.result import Task
+from ponder.result import Candidate, Task
 from tests.support.places import paths, place
 
 BOXED = Task(question="Which river? Give it in \\boxed{...}.")
@@ -45,3 +47,17 @@ async def test_without_a_budget_for_it_the_attempt_stays_as_it_is() -> None:
     model = ScriptedModel(["It is the Rhone."])
     candidate = await solver()(BOXED, place(model, budget=Budget(calls=1)))
     assert (candidate.text, candidate.answer) == ("It is the Rhone.", None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "prefill"), [(" Rhone", True), ("\\boxed{Rhone}", False)]
+)
+async def test_the_text_of_a_forced_answer_tells_it(reply: str, prefill: bool) -> None:
+    model = ScriptedModel([reply], capabilities=Capabilities(prefill=prefill))
+    unfinished = Candidate(id="here", text="It flows into", answer=None)
+
+    forced = await forced_answer(BOXED, unfinished, place(model))
+
+    assert forced is not None
+    assert forced.answer == extract(forced.text) == "Rhone"
+    assert forced.text.startswith(unfinished.text)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ponder.agents.answers import extract
+from ponder.agents.answers import same as same_answer
 from ponder.budget import DIMENSIONS, Budget
 from ponder.errors import ModelError, ModelUnreachable
 from ponder.events import Event
@@ -67,6 +69,15 @@ class Flaky(Model):
         return self.inner.count_tokens(request)
 
 
+def assert_texts_tell(result: Result) -> None:
+    """Check that whoever reads a text, such as a grader, finds its answer there."""
+    told = [(c.text, c.answer) for c in result.candidates]
+    for text, answer in [(result.text, result.answer), *told]:
+        # A plain answer, of a poem say, is all of its text.
+        if answer is not None and answer != text.strip():
+            assert same_answer(extract(text) or "", answer), text
+
+
 @pytest.fixture(params=sorted(strategies()))
 def chosen(request: pytest.FixtureRequest) -> Strategy:
     return strategy(request.param)
@@ -84,6 +95,7 @@ async def test_it_answers_and_accounts_for_it(
         QUESTION, strategy=chosen, **docs(chosen), model=model(), journal=journal
     )
     assert result.answer
+    assert_texts_tell(result)
     assert result.usage.calls >= 1
     assert result.usage.output_tokens > 0
     assert journal.run(result.run_id).status is RunStatus.FINISHED
@@ -119,8 +131,23 @@ async def test_no_limit_is_ever_exceeded(
     for dimension in DIMENSIONS:
         limit = getattr(budget, dimension)
         assert limit is None or (used[dimension] or 0) <= limit
+    assert_texts_tell(result)
     if budget.calls != 0 and budget.tokens not in (0, 60):
         assert result.answer or result.text
+
+
+async def test_a_text_that_was_cut_off_tells_its_answer(
+    chosen: Strategy, journal: Journal
+) -> None:
+    result = await asolve(
+        QUESTION,
+        strategy=chosen,
+        **docs(chosen),
+        model=model(steps=8),
+        budget=Budget(output_tokens=300),
+        journal=journal,
+    )
+    assert_texts_tell(result)
 
 
 async def test_the_same_seed_gives_the_same_result(

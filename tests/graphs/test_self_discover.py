@@ -50,7 +50,7 @@ async def run(
 
 async def test_three_calls_for_the_plan_and_one_for_the_task(journal: Journal) -> None:
     result, model = await run([*DISCOVERY, FILLED], journal)
-    assert (result.answer, result.text) == ("42", FILLED)
+    assert result.answer == "42" and result.text.startswith(FILLED)
     assert len(model.calls) == 4
     assert result.roles["planner"].calls == 3
     last = model.calls[-1].messages[-1].content
