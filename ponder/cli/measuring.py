@@ -52,16 +52,17 @@ def progress() -> Iterator[OnProgress]:
 
 
 def _lines(clock: Callable[[], float] = time.monotonic) -> OnProgress:
-    begun, first, spoke = clock(), -1, float("-inf")
+    begun, first, spoke, total = clock(), -1, float("-inf"), -1
 
     def tell(report: Report) -> None:
-        nonlocal first, spoke
+        nonlocal first, spoke, total
         now = clock()
         if first < 0:
             first = report.done
-        if now - spoke < PLAIN_SECONDS and report.done < report.total:
+        soon = now - spoke < PLAIN_SECONDS
+        if soon and report.done < report.total == total:
             return
-        spoke = now
+        spoke, total = now, report.total
         rate = (report.done - first) / max(now - begun, 1e-9)
         left = f", {(report.total - report.done) / rate:.0f} s left" if rate else ""
         say(f"{report.done} of {report.total} problems ({report.what}){left}")

@@ -91,3 +91,14 @@ def test_progress_into_a_pipe_tells_the_time_left(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("2 of 10 problems (finished before)")
     assert lines[1] == "6 of 10 problems (3 replies reused), 20 s left"
+
+
+def test_progress_into_a_pipe_tells_of_more_work_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell = _lines(clock=lambda: 1.0)
+    tell(Progress(total=10, done=8, what="starting"))
+    tell(Progress(total=10, done=9, what="0 replies reused"))
+    tell(Progress(total=16, done=9, what="starting"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" p")[0] for line in lines] == ["8 of 10", "9 of 16"]
