@@ -47,6 +47,8 @@ class Verdict(Value):
     """``None`` if the verifier could not tell: never read it as 0."""
     passed: bool | None = None
     """Whether the candidate is accepted; ``None`` if the verifier only ranks."""
+    checked: bool = False
+    """Whether a function decided this, not the opinion of a model."""
     feedback: str = ""
     usage: Usage = Usage()
 

@@ -62,13 +62,13 @@ class FunctionVerifier:
 
     def _verdict(self, value: Judgement) -> Verdict:
         if isinstance(value, Verdict):
-            return value
+            return value.model_copy(update={"checked": True})
         if value is None:
             return Verdict()
         if isinstance(value, bool):
-            return Verdict(score=float(value), passed=value)
+            return Verdict(score=float(value), passed=value, checked=True)
         if _is_score(value):
-            return Verdict(score=float(value))
+            return Verdict(score=float(value), checked=True)
         raise VerifierError(
             f"Verifier '{self.name}' returned {value!r}. Return True or False, a score "
             "from 0 to 1, a Verdict, or None if it cannot tell."

@@ -108,10 +108,12 @@ def raise_if_all_failed(candidates: Sequence[Candidate], context: RunContext) ->
 def choosable(candidate: Candidate) -> bool:
     """Return whether a candidate may be the result.
 
-    One whose answer could not be read may where a verifier that can tell accepted it:
-    a checker often reads what the extraction of answers does not.
+    One whose answer could not be read may where a function accepted it: a checker
+    often reads what the extraction of answers does not. The opinion of a model is no
+    such proof: it likes texts that were cut off before their answer.
     """
-    accepted = candidate.verdict is not None and candidate.verdict.passed is True
+    verdict = candidate.verdict
+    accepted = verdict is not None and verdict.checked and verdict.passed is True
     return candidate.answer is not None or accepted
 
 

@@ -109,16 +109,17 @@ async def test_a_judge_without_logprobs_votes_and_the_result_says_so() -> None:
         (True, Verdict(score=1.0, passed=True)),
         (False, Verdict(score=0.0, passed=False)),
         (0.25, Verdict(score=0.25)),
-        (None, Verdict()),
+        (None, None),
         (Verdict(score=0.5, feedback="so so"), Verdict(score=0.5, feedback="so so")),
     ],
 )
 async def test_functions_may_return_any_judgement(
-    value: object, expected: Verdict
+    value: object, expected: Verdict | None
 ) -> None:
     model = ScriptedModel(["\\boxed{4}"])
     result = await best_of(1, model, lambda task, candidate: value)
-    assert result.candidates[0].verdict == expected
+    checked = expected and expected.model_copy(update={"checked": True})
+    assert result.candidates[0].verdict == (checked or Verdict())
 
 
 async def test_functions_may_be_async() -> None:

@@ -7,7 +7,9 @@ from ponder.result import Candidate, Outcome, StopReason, Verdict
 
 
 def made(answer: str | None, score: float | None = None) -> Candidate:
-    verdict = None if score is None else Verdict(score=score, passed=score == 1)
+    verdict = (
+        None if score is None else Verdict(score=score, passed=score == 1, checked=True)
+    )
     text = f"It is {answer}."
     return Candidate(id=text, text=text, answer=answer, verdict=verdict)
 
@@ -48,3 +50,12 @@ def test_without_a_readable_answer_only_what_was_accepted_is_chosen() -> None:
     )
     assert chosen([made(None, 0.9), made("5", 0.1)], [1, 0], "best").answer == "5"
     assert chosen([made(None, 0.9)], [1], "vote").answer is None
+
+
+@pytest.mark.parametrize(("checked", "answer"), [(True, None), (False, "5")])
+def test_only_a_function_vouches_for_what_cannot_be_read(
+    checked: bool, answer: str | None
+) -> None:
+    verdict = Verdict(score=0.9, passed=True, checked=checked)
+    unread = Candidate(id="cut", text="So it is", answer=None, verdict=verdict)
+    assert chosen([made("5", 0.6), unread], [0.6, 0.9], "best").answer == answer
