@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ponder.agents.answers import extract
+from ponder.agents.solver import BOX_ENDS, boxed
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.messages import (
@@ -148,7 +149,7 @@ async def _answered(
     prefill = context.model.capabilities.prefill
     if prefill:
         again["prefill"] = f"{request.prefill}{explained.text.rstrip()}{FORCED}"
-        again["stop"] = ("}", "\n")
+        again["stop"] = BOX_ENDS
     else:
         context.substitute("prefill", "a further turn that asks for the answer")
         turns = (assistant(explained.text), user(FORCED_TURN))
@@ -158,7 +159,7 @@ async def _answered(
         (completion,) = await context.at("answer").generate(wanted)
     except (OutOfBudget, ModelError):
         return explained
-    end = f"{FORCED}{completion.text.strip().removesuffix('}')}}}"
+    end = f"{FORCED}{boxed(completion.text)}"
     text = explained.text.rstrip() + (end if prefill else f"\n\n{completion.text}")
     return explained.model_copy(update={"text": text, "answer": extract(text)})
 

@@ -1,5 +1,6 @@
 """The role that attempts an answer."""
 
+import re
 from typing import Protocol
 
 from ponder.agents.answers import extract
@@ -19,6 +20,11 @@ form \\boxed{answer}."""
 FORCED_TOKENS = 32
 """Limit of an answer that had to be asked for."""
 BOX = "\\boxed"
+
+BOX_ENDS = ("\n", "}.", "}$", "}\\)", "}\\]")
+"""What stops an answer in a box that was opened for it. A brace alone does not: the
+answer may have some of its own."""
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 class Solver(Protocol):
@@ -100,6 +106,9 @@ async def named(request: Request, text: str, context: RunContext) -> str:
         (completion,) = await context.generate(forcing(short, text, context))
     except (OutOfBudget, ModelError):
         return ""
+    if context.model.capabilities.prefill:
+        behind = forced_end(completion, context)
+        return behind if extract(behind) else ""
     answer = extract(completion.text) or completion.text.strip()
     return named_end(answer) if answer else ""
 
@@ -179,7 +188,7 @@ def forcing(request: Request, text: str, context: RunContext) -> Request:
         context: Whose model is asked: it continues the text, or answers a further turn.
     """
     if context.model.capabilities.prefill:
-        behind = {"prefill": request.prefill + text + FORCED, "stop": ("}", "\n")}
+        behind = {"prefill": request.prefill + text + FORCED, "stop": BOX_ENDS}
         return request.model_copy(update=behind)
     # Some chat templates refuse empty turns.
     written = text if text.strip() else "(no answer)"
@@ -189,15 +198,25 @@ def forcing(request: Request, text: str, context: RunContext) -> Request:
 
 
 def forced_end(completion: Completion, context: RunContext) -> str:
-    """Return the end of a text, made of the reply to ``forcing``.
-
-    The box is closed, which the reply stops short of, so that whoever reads the text
-    finds the answer.
-    """
+    """Return the end of a text, made of the reply to ``forcing``."""
     if not context.model.capabilities.prefill:
         return f"\n\n{completion.text}"
-    end = "" if "}" in completion.text else "}"
-    return f"{FORCED}{completion.text.lstrip()}{end}"
+    return f"{FORCED}{boxed(completion.text)}"
+
+
+def boxed(text: str) -> str:
+    r"""Return the rest of a box that was opened, closed so that it can be read.
+
+    Args:
+        text: What a model wrote behind ``\boxed{``; what follows the end of the box is
+            left out, and braces that it stopped short of are added.
+    """
+    text, depth = text.lstrip(), 1
+    for match in _BRACE.finditer(text):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return text[: match.end()]
+    return text.rstrip() + "}" * depth
 
 
 def _conversation(

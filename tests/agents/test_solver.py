@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.agents.answers import extract
-from ponder.agents.solver import forced_answer, solver
+from ponder.agents.solver import boxed, forced_answer, solver
 from ponder.budget import Budget
 from ponder.messages import Completion
 from ponder.models.base import Capabilities
@@ -61,3 +61,18 @@ async def test_the_text_of_a_forced_answer_tells_it(reply: str, prefill: bool) -
     assert forced is not None
     assert forced.answer == extract(forced.text) == "Rhone"
     assert forced.text.startswith(unfinished.text)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (" 72", "72"),
+        ("72}. That is all", "72"),
+        (r"\frac{1}{2}", r"\frac{1}{2}"),
+        (r"\frac{1}{2", r"\frac{1}{2}"),
+        (r"\boxed{72}", "72"),
+        (r"\{1, 2\}", r"\{1, 2\}"),
+    ],
+)
+def test_a_box_is_closed_where_its_answer_ends(reply: str, answer: str) -> None:
+    assert extract("\\boxed{" + boxed(reply)) == answer
