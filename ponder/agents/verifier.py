@@ -58,17 +58,18 @@ class FunctionVerifier:
             raise VerifierError(
                 f"Verifier '{self.name}' raised {type(error).__name__}: {error}"
             ) from error
-        return self._verdict(value)
+        verdict = self._verdict(value)
+        return verdict.model_copy(update={"checked": value is not None})
 
     def _verdict(self, value: Judgement) -> Verdict:
         if isinstance(value, Verdict):
-            return value.model_copy(update={"checked": True})
+            return value
         if value is None:
             return Verdict()
         if isinstance(value, bool):
-            return Verdict(score=float(value), passed=value, checked=True)
+            return Verdict(score=float(value), passed=value)
         if _is_score(value):
-            return Verdict(score=float(value), checked=True)
+            return Verdict(score=float(value))
         raise VerifierError(
             f"Verifier '{self.name}' returned {value!r}. Return True or False, a score "
             "from 0 to 1, a Verdict, or None if it cannot tell."

@@ -18,14 +18,14 @@ Identity = dict[str, Any]
 
 def key(cell: Cell) -> str:
     """Return what tells a cell from others: all of it but its records, as JSON."""
-    return json.dumps(cell.model_dump(mode="json", exclude={"records"}), sort_keys=True)
+    return json.dumps(_plain(cell), sort_keys=True)
 
 
 def identity(cell: Cell, *, limit: int, epochs: int, split: str) -> Identity:
     """Return what the log of a cell says of itself."""
     return {
         "record_version": RECORD_VERSION,
-        "cell": cell.model_dump(mode="json", exclude={"records"}),
+        "cell": _plain(cell),
         "limit": limit,
         "epochs": epochs,
         "split": split,
@@ -56,8 +56,7 @@ async def finished(
         _check_version(path, told)
         cell = Cell.model_validate(told["cell"])
         # Fields that cells did not have yet are those of today's default.
-        plain = cell.model_dump(mode="json", exclude={"records"})
-        if {**told, "cell": plain} != expected(cell):
+        if {**told, "cell": _plain(cell)} != expected(cell):
             continue
         records = _records(await _read(path, header_only=False))
         if failed_too or not any(map(_failed, records)):
@@ -80,6 +79,10 @@ def load_harness() -> Any:
             raise
         raise MissingExtra("inspect-ai", "evals", "Evaluating") from error
     return harness
+
+
+def _plain(cell: Cell) -> dict[str, Any]:
+    return cell.model_dump(mode="json", exclude={"records"})
 
 
 def _paths(folder: Path) -> list[Path]:

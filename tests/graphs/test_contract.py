@@ -44,6 +44,12 @@ def docs(chosen: Strategy) -> dict[str, Any]:
     }
 
 
+async def ask(chosen: Strategy, journal: Journal, **options: Any) -> Result:
+    """Have a strategy answer the question, by the usual model unless told otherwise."""
+    given = docs(chosen) | {"model": model(), "journal": journal} | options
+    return await asolve(QUESTION, strategy=chosen, **given)
+
+
 class Flaky(Model):
     """A model of which every third call fails."""
 
@@ -91,9 +97,7 @@ def journal(tmp_path: Path) -> Journal:
 async def test_it_answers_and_accounts_for_it(
     chosen: Strategy, journal: Journal
 ) -> None:
-    result = await asolve(
-        QUESTION, strategy=chosen, **docs(chosen), model=model(), journal=journal
-    )
+    result = await ask(chosen, journal)
     assert result.answer
     assert_texts_tell(result)
     assert result.usage.calls >= 1
@@ -119,14 +123,7 @@ async def test_it_answers_and_accounts_for_it(
 async def test_no_limit_is_ever_exceeded(
     chosen: Strategy, journal: Journal, budget: Budget
 ) -> None:
-    result = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=model(),
-        budget=budget,
-        journal=journal,
-    )
+    result = await ask(chosen, journal, budget=budget)
     used = result.usage.model_dump() | {"tokens": result.usage.total_tokens}
     for dimension in DIMENSIONS:
         limit = getattr(budget, dimension)
@@ -139,59 +136,31 @@ async def test_no_limit_is_ever_exceeded(
 async def test_a_text_that_was_cut_off_tells_its_answer(
     chosen: Strategy, journal: Journal
 ) -> None:
-    result = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=model(steps=8),
-        budget=Budget(output_tokens=300),
-        journal=journal,
+    result = await ask(
+        chosen, journal, model=model(steps=8), budget=Budget(output_tokens=300)
     )
+    assert result.answer
     assert_texts_tell(result)
 
 
 async def test_the_same_seed_gives_the_same_result(
     chosen: Strategy, journal: Journal
 ) -> None:
-    results = [
-        await asolve(
-            QUESTION,
-            strategy=chosen,
-            **docs(chosen),
-            model=model(),
-            seed=3,
-            journal=journal,
-        )
-        for _ in range(2)
-    ]
+    results = [await ask(chosen, journal, seed=3) for _ in range(2)]
     assert same(results[0], results[1])
 
 
 async def test_replay_is_identical_and_calls_nothing(
     chosen: Strategy, journal: Journal
 ) -> None:
-    result = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=model(),
-        verifier=check,
-        journal=journal,
-    )
+    result = await ask(chosen, journal, verifier=check)
     assert await areplay(result.run_id, journal=journal) == result
 
 
 async def test_replay_of_a_run_that_met_its_budget_is_identical(
     chosen: Strategy, journal: Journal
 ) -> None:
-    result = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=model(),
-        budget=Budget(tokens=500),
-        journal=journal,
-    )
+    result = await ask(chosen, journal, budget=Budget(tokens=500))
     assert await areplay(result.run_id, journal=journal) == result
 
 
@@ -236,14 +205,7 @@ async def test_leaving_the_stream_cancels_the_calls(
 async def test_a_cancelled_run_goes_on_to_the_same_result(
     chosen: Strategy, journal: Journal
 ) -> None:
-    whole = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=model(),
-        journal=journal,
-        verifier=check,
-    )
+    whole = await ask(chosen, journal, verifier=check)
     events = stream(
         QUESTION,
         strategy=chosen,
@@ -268,9 +230,7 @@ async def test_one_failing_branch_does_not_fail_the_run(
     chosen: Strategy, journal: Journal
 ) -> None:
     flaky = Flaky(model())
-    result = await asolve(
-        QUESTION, strategy=chosen, **docs(chosen), model=flaky, journal=journal
-    )
+    result = await ask(chosen, journal, model=flaky)
     assert result.answer
 
 
@@ -278,13 +238,7 @@ async def test_a_dead_model_is_an_error_that_says_so(
     chosen: Strategy, journal: Journal
 ) -> None:
     with pytest.raises(ModelError, match="The server is down"):
-        await asolve(
-            QUESTION,
-            strategy=chosen,
-            **docs(chosen),
-            model=Flaky(model(), every=1),
-            journal=journal,
-        )
+        await ask(chosen, journal, model=Flaky(model(), every=1))
     assert journal.runs()[0].status is RunStatus.FAILED
 
 
@@ -292,13 +246,7 @@ async def test_what_failed_is_asked_again_on_resume(
     chosen: Strategy, journal: Journal
 ) -> None:
     with pytest.raises(ModelError):
-        await asolve(
-            QUESTION,
-            strategy=chosen,
-            **docs(chosen),
-            model=Flaky(model(), every=1),
-            journal=journal,
-        )
+        await ask(chosen, journal, model=Flaky(model(), every=1))
     (info,) = journal.runs()
     result = await aresume(info.run_id, **docs(chosen), model=model(), journal=journal)
     assert result.answer
@@ -328,14 +276,7 @@ async def test_it_can_use_a_strategy_for_a_model(
     chosen: Strategy, journal: Journal
 ) -> None:
     inner = strategy("chain_of_thought").as_model(model())
-    result = await asolve(
-        QUESTION,
-        strategy=chosen,
-        **docs(chosen),
-        model=inner,
-        verifier=check,
-        journal=journal,
-    )
+    result = await ask(chosen, journal, model=inner, verifier=check)
     assert result.answer
 
 
