@@ -143,7 +143,11 @@ def _worked(journey: Journey, route: list[Entry]) -> str:
         )
         event = journey.events.get(city)
         fits = f" The event there is on days {event[0]}-{event[1]}." if event else ""
-        stay = f"{city} takes {last - first + 1} days, so days {first}-{last}."
+        days = last - first + 1
+        stay = (
+            f"{city} takes {days} days, the first is day {first}, the last is day "
+            f"{first} + {days} - 1 = {last}: days {first}-{last}."
+        )
         steps.append(f"{start} {city}. {stay}{fits}")
         before = city
     end = f"The trip ends on day {route[-1].last}: \\boxed{{{write(route)}}}"
