@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context, parent_process
@@ -24,7 +23,7 @@ MARGIN = 64
 
 
 class Contestant(Protocol):
-    """Does jobs. Lives in a process of its own, opened once for a case."""
+    """Does jobs. Lives in a process of its own, opened for one sample."""
 
     def __init__(self, setup: Setup) -> None:
         """Load the model."""
@@ -39,15 +38,14 @@ class Contestant(Protocol):
 _contestant: Contestant | None = None
 
 
-def _open(name: str, setup: Setup) -> tuple[float, int]:
-    """Open a contestant in this process; return the seconds it took, and its id."""
+def _open(name: str, setup: Setup) -> int:
+    """Open a contestant in this process, and return the id of the process."""
     global _contestant
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     module, _, kind = CLASSES[name].partition(":")
-    start = time.perf_counter()
     _contestant = getattr(import_module(module), kind)(setup)
-    return time.perf_counter() - start, os.getpid()
+    return os.getpid()
 
 
 def _end_with_parent() -> None:
@@ -69,12 +67,12 @@ def _close() -> None:
 
 
 class Worker:
-    """A contestant in a process of its own: a crash loses one case, not the run."""
+    """A contestant in a process of its own: a crash loses one sample, not the run."""
 
     def __init__(self, name: str, setup: Setup) -> None:
         """Start the process and load the model."""
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-        self.opened, self._pid = self._pool.submit(_open, name, setup).result()
+        self._pid = self._pool.submit(_open, name, setup).result()
 
     def run(self, job: Job) -> Sample:
         """Do a job there."""

@@ -10,7 +10,7 @@ measurement; the same command goes on where an interrupted one stopped.
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -158,24 +158,26 @@ class Benchmark:
                 self._case(case, missing)
 
     def _case(self, case: Case, missing: list[tuple[int, str]]) -> None:
-        workers: dict[str, Worker | str] = {}
+        for done, (round_, name) in enumerate(missing, start=1):
+            sample = self._alone(case, round_, name)
+            self.recorder.add(case.name, round_, name, sample)
+            at = f"{done} of {len(missing)}: round {round_ + 1}"
+            say(f"  {at}, {brief(name, sample)}")
+
+    def _alone(self, case: Case, round_: int, name: str) -> Sample:
+        """Measure a contestant with no other one loaded, which could cost it speed."""
+        worker = self._open(name, case)
+        if isinstance(worker, str):
+            return {ERROR: worker}
         try:
-            for name in dict.fromkeys(_process(name) for _, name in missing):
-                workers[name] = self._open(name, case)
-            for done, (round_, name) in enumerate(missing, start=1):
-                job = self._job(case, round_, name)
-                sample = self._measured(workers[_process(name)], job)
-                self.recorder.add(case.name, round_, name, sample)
-                at = f"{done} of {len(missing)}: round {round_ + 1}"
-                say(f"  {at}, {brief(name, sample)}")
+            sample = self._measured(worker, self._job(case, round_, name))
         except KeyboardInterrupt:
-            for worker in _opened(workers):
-                worker.kill()
+            worker.kill()
             raise
-        for worker in _opened(workers):
-            # One that crashed has nothing left to close.
-            with suppress(BrokenProcessPool):
-                worker.close()
+        # One that crashed has nothing left to close.
+        with suppress(BrokenProcessPool):
+            worker.close()
+        return sample
 
     def _open(self, name: str, case: Case) -> "Worker | str":
         """Open a contestant and warm it up; return what went wrong if it cannot."""
@@ -188,12 +190,10 @@ class Benchmark:
         }
         setup = setup_for(job, self.options.path, self.options.threads, options)
         try:
-            worker = Worker(name, setup)
+            worker = Worker(_process(name), setup)
             worker.run(_small(job))
         except Exception as error:
-            say(f"  {name} cannot be opened: {reason(error)}")
-            return reason(error)
-        say(f"  {name} opened in {worker.opened:.1f} s")
+            return f"cannot be opened: {reason(error)}"
         return worker
 
     def _job(self, case: Case, round_: int, name: str) -> Job:
@@ -204,9 +204,7 @@ class Benchmark:
             return replace(job, independent=name == INDEPENDENT)
         return job
 
-    def _measured(self, worker: "Worker | str", job: Job) -> Sample:
-        if isinstance(worker, str):
-            return {ERROR: worker}
+    def _measured(self, worker: Worker, job: Job) -> Sample:
         try:
             sample = worker.run(job)
         except Exception as error:
@@ -217,12 +215,8 @@ class Benchmark:
         return sample
 
 
-def _opened(workers: Mapping[str, Worker | str]) -> list[Worker]:
-    return [worker for worker in workers.values() if isinstance(worker, Worker)]
-
-
 def _process(contestant: str) -> str:
-    """Return the process that a contestant lives in: both servers are one."""
+    """Return the name of the class that does the work: both servers are one."""
     return "server" if contestant in (N_CMPL, INDEPENDENT) else contestant
 
 

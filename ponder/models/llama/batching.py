@@ -8,11 +8,13 @@ from ponder.models.llama.branch import Branch, State
 from ponder.models.llama.drafts import Draft, Drafter
 from ponder.models.llama.profile import Profile
 
-MIXED_ROWS = 63
-"""Rows of a step that both continues branches and computes prompts: from 64 rows on,
-flash attention on the CPU works in tiles that cover all cells in use, masked or not."""
+NARROW_ROWS = 63
+"""Most rows of a step that both continues branches and computes prompts, so that those
+need not wait long for these; and see ``Decoder.tiled``."""
 _LEAST_CHUNK = 16
 """Rows of a prompt in such a step, however many branches go on."""
+_HIDDEN_CELLS = 1024
+"""With more cells in use that a prompt does not see, narrow steps compute it faster."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,13 @@ class Batcher:
     """Makes the batches of a step."""
 
     def __init__(
-        self, n_batch: int, max_outputs: int, profile: Profile, drafter: Drafter
+        self,
+        n_batch: int,
+        max_outputs: int,
+        profile: Profile,
+        drafter: Drafter,
+        *,
+        tiled: bool = False,
     ) -> None:
         """Set the limits.
 
@@ -89,17 +97,25 @@ class Batcher:
             max_outputs: Most rows with logits of a decode.
             profile: How long a decode takes by its number of rows.
             drafter: Guesses tokens.
+            tiled: See ``Decoder.tiled``.
         """
-        self._n_batch, self._most = n_batch, min(max_outputs, n_batch)
+        self._n_batch, self._outputs = n_batch, min(max_outputs, n_batch)
+        self._tiled = tiled
+        self._most = min(self._outputs, NARROW_ROWS) if tiled else self._outputs
         self._profile, self._drafter = profile, drafter
 
     def batches(
-        self, live: Sequence[Branch], free_cells: int, spare_sequence: int | None
+        self,
+        live: Sequence[Branch],
+        used_cells: int,
+        free_cells: int,
+        spare_sequence: int | None,
     ) -> list[Rows]:
         """Return the decodes of one step.
 
         Args:
             live: All branches that have a sequence, in the order of admission.
+            used_cells: Cells that hold something.
             free_cells: Cells that may be used. Guesses and padding never take
                 more; the rows that must be computed may.
             spare_sequence: A sequence for padding.
@@ -111,24 +127,29 @@ class Batcher:
         decoding = [b for b in live if b.state is State.DECODE]
         filling = [b for b in live if b.state is State.PREFILL]
         if filling:
-            return self._mixed(decoding, filling)
+            return self._mixed(decoding, filling, used_cells)
         groups = list(self._groups(decoding))
         extra = (free_cells - len(decoding)) // max(len(groups), 1)
         return [self._ride_along(group, extra, spare_sequence) for group in groups]
 
-    def _mixed(self, decoding: list[Branch], filling: list[Branch]) -> list[Rows]:
+    def _mixed(
+        self, decoding: list[Branch], filling: list[Branch], used_cells: int
+    ) -> list[Rows]:
         most = self._most
         chunks = [decoding[at : at + most] for at in range(0, len(decoding), most)]
         steps = [_one_each(chunk) for chunk in chunks] or [Rows()]
-        limit = self._n_batch
-        if decoding:
-            limit = min(limit, max(MIXED_ROWS, len(steps[-1]) + _LEAST_CHUNK))
-        self._fill(steps[-1], filling, limit)
-        return steps
+        if self._tiled and len(steps[-1]) + _LEAST_CHUNK > NARROW_ROWS:
+            steps.append(Rows())
+        limit = max(NARROW_ROWS, len(steps[-1]) + _LEAST_CHUNK)
+        hidden = used_cells - filling[0].computed
+        if not decoding and not (self._tiled and hidden > _HIDDEN_CELLS):
+            limit = self._n_batch
+        self._fill(steps[-1], filling, min(limit, self._n_batch))
+        return [rows for rows in steps if rows.spans]
 
     def _fill(self, rows: Rows, filling: list[Branch], limit: int) -> None:
         """Add chunks of prompts, the oldest first."""
-        outputs = self._most - sum(rows.outputs)
+        outputs = self._outputs - sum(rows.outputs)
         for branch in filling:
             silent = max(branch.computed, branch.first_output)
             end = min(

@@ -33,6 +33,9 @@ class Decoder(Protocol):
     n_seq_max: int
     n_batch: int
     max_outputs: int
+    tiled: bool
+    """Whether from 64 rows on every row costs all cells in use, masked or not, as in
+    llama.cpp's flash attention on the CPU; fewer rows cost the cells that they see."""
 
     def decode(
         self,

@@ -84,7 +84,7 @@ class Profile:
         """
         best = min(seconds / rows for rows, seconds in self.seconds.items())
         enough = next(r for r, s in self.seconds.items() if s * _ENOUGH <= best * r)
-        return None if enough in (1, _ROWS[-1]) else max(enough, _CROWD)
+        return None if enough in (1, max(self.seconds)) else max(enough, _CROWD)
 
     def partition(self, rows: int) -> list[int]:
         """Cut rows into the groups that take the least time in all.

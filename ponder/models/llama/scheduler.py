@@ -22,7 +22,7 @@ from bisect import insort
 from dataclasses import dataclass
 
 from ponder.errors import ContextOverflow, ModelError
-from ponder.models.llama.batching import Batcher, Rows, Span
+from ponder.models.llama.batching import NARROW_ROWS, Batcher, Rows, Span
 from ponder.models.llama.bindings import DecodeError, Row
 from ponder.models.llama.branch import Branch, State
 from ponder.models.llama.cache import Cache, Decoder
@@ -89,9 +89,15 @@ class Scheduler:
         self._statistics = Statistics()
         self._drafter = Drafter()
         self._batcher = Batcher(
-            context.n_batch, context.max_outputs, profile, self._drafter
+            context.n_batch,
+            context.max_outputs,
+            profile,
+            self._drafter,
+            tiled=context.tiled,
         )
         self._crowd = profile.crowd or context.n_seq_max
+        if context.tiled:
+            self._crowd = min(self._crowd, NARROW_ROWS)
         self.cache = Cache(context)
         self._waiting: list[Branch] = []
         self._live: list[Branch] = []
@@ -264,7 +270,7 @@ class Scheduler:
         cache = self.cache
         while True:
             steps = self._batcher.batches(
-                self._live, cache.free_cells, cache.spare_sequence
+                self._live, cache.cells, cache.free_cells, cache.spare_sequence
             )
             if cache.make_room(sum(map(len, steps))):
                 return steps

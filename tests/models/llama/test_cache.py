@@ -12,6 +12,7 @@ class Recorder:
     def __init__(self, n_ctx: int = 20_000, n_seq_max: int = 8) -> None:
         self.n_ctx, self.n_seq_max = n_ctx, n_seq_max
         self.n_batch = self.max_outputs = 512
+        self.tiled = False
         self.trimmed: list[tuple[int, int]] = []
 
     def decode(

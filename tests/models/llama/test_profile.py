@@ -50,6 +50,7 @@ def test_no_more_branches_are_a_crowd_than_make_the_machine_faster() -> None:
     assert FLAT.crowd is None
     # Where the largest number measured is best, still more may be better.
     assert Profile({1: 10.0, 32: 20.0, 64: 21.0}).crowd is None
+    assert Profile({1: 34.0, 8: 140.0, 16: 142.0}).crowd is None
 
 
 def test_rows_that_cost_nothing_are_used() -> None:

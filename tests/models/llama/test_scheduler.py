@@ -38,9 +38,16 @@ def expected(prompt: Sequence[int], max_tokens: int) -> list[int]:
 class FakeContext:
     """Cells as llama.cpp keeps them; complains where llama.cpp would."""
 
-    def __init__(self, n_ctx: int = 1000, n_seq_max: int = 32, n_batch: int = 64):
+    def __init__(
+        self,
+        n_ctx: int = 1000,
+        n_seq_max: int = 32,
+        n_batch: int = 64,
+        tiled: bool = False,
+    ) -> None:
         self.n_ctx, self.n_seq_max, self.n_batch = n_ctx, n_seq_max, n_batch
         self.max_outputs = max(16, n_seq_max)
+        self.tiled = tiled
         self.sequences: dict[int, list[tuple[int, int]]] = {}
         self.calls: list[int] = []
         self.refuse: set[int] = set()
@@ -413,6 +420,32 @@ def test_a_crowd_waits_but_not_for_a_judge() -> None:
     assert all(b.state is State.DONE for b in many)
 
 
+@pytest.mark.parametrize("tiled", [False, True])
+def test_tiles_that_cover_all_cells_are_never_filled_by_branches(tiled: bool) -> None:
+    context = FakeContext(n_ctx=4000, n_seq_max=100, n_batch=512, tiled=tiled)
+    scheduler = Scheduler(context)
+    prompt = lasting(8, 6)
+    branches = [generation(prompt, 6) for _ in range(80)]
+    for branch in branches:
+        scheduler.submit(branch)
+    run(scheduler, context)
+
+    assert (max(context.calls) < 64) is tiled
+    assert all(is_right(b) for b in branches)
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_nor_by_a_prompt_that_does_not_see_most_of_the_cells(tiled: bool) -> None:
+    context = FakeContext(n_ctx=4000, n_seq_max=8, n_batch=512, tiled=tiled)
+    scheduler = Scheduler(context)
+    for seed, length in enumerate([1100, 300]):
+        context.calls.clear()
+        scheduler.submit(generation(prompt_of(length, seed), max_tokens=1))
+        run(scheduler, context)
+        # The first prompt sees all cells that there are, the second few of them.
+        assert (max(context.calls) < 64) is (tiled and length == 300)
+
+
 def test_rows_are_padded_where_more_are_faster() -> None:
     context = FakeContext()
     scheduler = Scheduler(context, Profile({1: 1.0, 3: 9.0, 4: 2.0}))
@@ -473,7 +506,8 @@ def test_random_work_leaks_nothing_and_all_of_it_ends(data: st.DataObject) -> No
     context = FakeContext(
         n_ctx=data.draw(st.integers(40, 120)),
         n_seq_max=data.draw(st.integers(2, 9)),
-        n_batch=data.draw(st.sampled_from([8, 16, 64])),
+        n_batch=data.draw(st.sampled_from([8, 16, 64, 128])),
+        tiled=data.draw(st.booleans()),
     )
     profile = data.draw(st.sampled_from(PROFILES))
     scheduler = Scheduler(context, profile)
