@@ -143,7 +143,7 @@ def _worked(journey: Journey, route: list[Entry]) -> str:
         )
         event = journey.events.get(city)
         fits = f" The event there is on days {event[0]}-{event[1]}." if event else ""
-        days = last - first + 1
+        days = journey.stays[city]
         stay = (
             f"{city} takes {days} days, the first is day {first}, the last is day "
             f"{first} + {days} - 1 = {last}: days {first}-{last}."

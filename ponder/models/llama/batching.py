@@ -140,11 +140,11 @@ class Batcher:
         steps = [_one_each(chunk) for chunk in chunks] or [Rows()]
         if self._tiled and len(steps[-1]) + _LEAST_CHUNK > NARROW_ROWS:
             steps.append(Rows())
-        limit = max(NARROW_ROWS, len(steps[-1]) + _LEAST_CHUNK)
         hidden = used_cells - filling[0].computed
-        if not decoding and not (self._tiled and hidden > _HIDDEN_CELLS):
-            limit = self._n_batch
-        self._fill(steps[-1], filling, min(limit, self._n_batch))
+        limit = self._n_batch
+        if decoding or (self._tiled and hidden > _HIDDEN_CELLS):
+            limit = min(limit, max(NARROW_ROWS, len(steps[-1]) + _LEAST_CHUNK))
+        self._fill(steps[-1], filling, limit)
         return [rows for rows in steps if rows.spans]
 
     def _fill(self, rows: Rows, filling: list[Branch], limit: int) -> None:

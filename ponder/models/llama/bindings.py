@@ -261,7 +261,7 @@ class Context:
         self.n_seq_max = int(lib.llama_n_seq_max(self._ctx))
         self.n_batch, self.max_outputs = n_batch, max_outputs
         self.n_threads, self.flash_attention = n_threads, flash_attention
-        self.tiled = not weights.on_gpu and flash_attention is not False
+        self.tiled = not weights.on_gpu and params.flash_attn_type == 1
         self.n_vocab, self.n_embd = weights.n_vocab, weights.n_embd
         self._row_type = ctypes.c_float * self.n_vocab
         self._make_batch(n_batch)
