@@ -43,6 +43,18 @@ class Proposal:
 class Proposer(Protocol):
     """Continues partial solutions. See ``proposer``."""
 
+    def request(
+        self,
+        task: Task,
+        prefix: str,
+        context: RunContext,
+        *,
+        n: int = 1,
+        whole: bool = False,
+    ) -> Request:
+        """Return what ``propose`` asks of the model, with arguments as there."""
+        ...
+
     async def propose(
         self,
         task: Task,
@@ -116,7 +128,7 @@ class _Continuing:
     ) -> list[Proposal]:
         limit = self.max_tokens if limit is None else limit
         most = max(1, limit if whole else min(limit, self.step_tokens))
-        request = self._request(task, prefix, n, context, whole)
+        request = self.request(task, prefix, context, n=n, whole=whole)
         completions = await context.generate(
             request.model_copy(update={"max_tokens": most})
         )
@@ -125,8 +137,14 @@ class _Continuing:
             for p in (self._proposal(c, most == limit) for c in completions)
         ]
 
-    def _request(
-        self, task: Task, prefix: str, n: int, context: RunContext, whole: bool
+    def request(
+        self,
+        task: Task,
+        prefix: str,
+        context: RunContext,
+        *,
+        n: int = 1,
+        whole: bool = False,
     ) -> Request:
         model = context.model
         head = (system(self.instructions),) if self.instructions else ()
@@ -145,6 +163,7 @@ class _Continuing:
         return Request(
             messages=tuple(messages),
             prefill=prefill,
+            max_tokens=self.max_tokens,
             n=n,
             stop=() if whole else (self.delimiter,),
             sampling=self.sampling,

@@ -18,7 +18,9 @@ FORCED_PROMPT = """\
 Stop here. From what you have so far, give the final answer, and nothing else, in the \
 form \\boxed{answer}."""
 FORCED_TOKENS = 32
-"""Limit of an answer that had to be asked for."""
+"""Limit of an answer that a finished reply forgot to name."""
+LAST_TOKENS = 48
+"""Limit of an answer that an attempt was cut off before."""
 BOX = "\\boxed"
 
 BOX_ENDS = ("\n", "}.", "}$", "}\\)", "}\\]")
@@ -133,7 +135,7 @@ async def attempt(solve: Solver, task: Task, context: RunContext) -> Candidate:
 
 
 async def forced_answer(
-    task: Task, unfinished: Candidate, context: RunContext, max_tokens: int = 48
+    task: Task, unfinished: Candidate, context: RunContext
 ) -> Candidate | None:
     """Make the model answer from an attempt that was cut off.
 
@@ -141,15 +143,12 @@ async def forced_answer(
         task: The task.
         unfinished: The attempt; its text is given back to the model.
         context: Where the call is made; it should be wrapping up.
-        max_tokens: Limit of the answer.
 
     Returns:
         The attempt completed by an answer, or ``None`` if no answer could be had.
     """
     try:
-        (completion,) = await context.generate(
-            _forcing(task, unfinished, context, max_tokens)
-        )
+        (completion,) = await context.generate(last_request(task, unfinished, context))
     except (OutOfBudget, ModelError):
         return None
     text = f"{unfinished.text}{forced_end(completion, context)}"
@@ -165,15 +164,14 @@ async def forced_answer(
     return candidate if answer else None
 
 
-def _forcing(
-    task: Task, unfinished: Candidate, context: RunContext, max_tokens: int
-) -> Request:
+def last_request(task: Task, unfinished: Candidate, context: RunContext) -> Request:
+    """Return what ``forced_answer`` asks of the model, with arguments as there."""
     if not context.model.capabilities.prefill:
         context.substitute("prefill", "a further turn that asks for the answer")
     request = Request(
         messages=_conversation(task, context, STEP_BY_STEP),
         prefill=task.prefill,
-        max_tokens=max_tokens,
+        max_tokens=LAST_TOKENS,
         sampling=Sampling(temperature=0.0),
     )
     return forcing(request, unfinished.text, context)

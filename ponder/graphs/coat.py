@@ -96,19 +96,31 @@ class CoAT(StepSearch, MctsPolicy):
     async def expand(
         self, task: Task, expansion: Expansion, context: RunContext
     ) -> list[Proposal]:
-        """Let the model go on, in view of all that came to mind on the path."""
-        node = expansion.node
-        whole = expansion.whole or node.depth + 1 >= self.max_depth
-        wish = replace(expansion, whole=whole)
-        return await super().expand(reminded(task, memories(node)), wish, context)
+        """Let the model go on, and at the last step to the end."""
+        whole = expansion.whole or expansion.node.depth + 1 >= self.max_depth
+        return await super().expand(task, replace(expansion, whole=whole), context)
+
+    def posed(self, task: Task, node: Node) -> Task:
+        """The task is asked in view of all that came to mind on the path."""
+        return reminded(task, memories(node))
+
+    def reach(self, tree: Tree[Any], context: RunContext) -> RunContext:
+        """Return the place of further calls; what is kept back is for citations."""
+        return context
 
     async def scored(
-        self, task: Task, node: Node, proposal: Proposal, place: RunContext
+        self,
+        task: Task,
+        node: Node,
+        proposal: Proposal,
+        place: RunContext,
+        *,
+        at_end: bool = False,
     ) -> tuple[Step, StopReason | None]:
         """Return a proposal with its memory, and the value V in place of F_g."""
-        step, stop = await super().scored(task, node, proposal, place)
+        step, stop = await super().scored(task, node, proposal, place, at_end=at_end)
         memory, score = Memory(), step.score
-        if stop is None and not (proposal.final or place.wrapping_up):
+        if stop is None and not (proposal.final or at_end):
             announce(node, proposal, place)
             try:
                 known = merged(*(m.passages for m in memories(node)))

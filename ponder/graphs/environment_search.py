@@ -261,7 +261,13 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
         return await self.state_value(task, place.trail, instructions, context)
 
     async def scored(
-        self, task: Task, node: Node, proposal: Proposal, place: RunContext
+        self,
+        task: Task,
+        node: Node,
+        proposal: Proposal,
+        place: RunContext,
+        *,
+        at_end: bool = False,
     ) -> tuple[Step, StopReason | None]:
         """Return a state with its value, and why the search must end, if it must."""
         here, stop, score = _place(proposal), None, None

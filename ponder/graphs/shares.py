@@ -6,6 +6,7 @@ See docs/design/agot.md.
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,6 +54,42 @@ async def priced(
     )
     value = await context.remember(content, count)
     return [Usage.model_validate(u) for u in value["usages"]]
+
+
+async def room_before(last: Request, first: Request, context: RunContext) -> int:
+    """Return how long a reply may be if a last call, which reads it, is to be paid too.
+
+    As with ``priced``, what was found stays in the journal. Where time is what has run
+    out there is no room: how long a reply takes cannot be said beforehand.
+
+    Args:
+        last: The last call; its prompt grows by the reply.
+        first: The call whose reply it is; its ``max_tokens`` is the most.
+        context: A place of its own, with the share of the budget that may be spent.
+
+    Returns:
+        Tokens; 0 where nothing but the last call can be paid.
+    """
+    model, ledger = plain_model(context.model), context.ledger
+
+    async def measure() -> dict[str, Any]:
+        prompts = [model.count_tokens(r) for r in (first, last)]
+
+        def fits(reply: int) -> bool:
+            calls = (prompts[0], reply), (prompts[1] + reply, last.max_tokens)
+            usages = [Usage(calls=1, input_tokens=i, output_tokens=o) for i, o in calls]
+            price = sum(model.price(u) or 0.0 for u in usages)
+            both = sum(usages, Usage()).model_copy(update={"cost": price})
+            return tightest(ledger, both, wrap_up=context.wrapping_up)[0] >= 1
+
+        late = ledger.seconds_left() == 0
+        most = 0 if late else max(0, first.max_tokens)
+        lengths = range(1, most + 1)
+        return {"tokens": bisect_left(lengths, True, key=lambda n: not fits(n))}
+
+    requests = [r.model_dump_json(exclude_defaults=True) for r in (first, last)]
+    value = await context.remember(json.dumps(["room", *requests]), measure)
+    return int(value["tokens"])
 
 
 def counts(ledger: Ledger) -> bool:

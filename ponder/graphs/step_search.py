@@ -6,10 +6,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from ponder.agents.proposer import STEPWISE, Proposal, Proposer, proposer
+from ponder.agents.solver import last_request
 from ponder.agents.step_scorer import ScorerName, StepScorer, step_scorer
+from ponder.budget import LEAST_OUTPUT
 from ponder.context import RunContext
+from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.search.tree import Expansion, Node
-from ponder.graphs.tree_search import TreeSearch
+from ponder.graphs.shares import room_before
+from ponder.graphs.tree_search import TreeSearch, solution
 from ponder.messages import Sampling
 from ponder.result import Candidate, Task, Verdict
 
@@ -20,6 +24,9 @@ class StepSearch(TreeSearch):
     A step ends at the delimiter. Unfinished solutions are scored by the step scorer,
     finished ones by the run's verifier, or by the step scorer where it has none.
     """
+
+    wrap_up_share: ClassVar[float] = 0.2
+    """A search without a solution also writes its best partial one to the end."""
 
     scorer: ScorerName = "judge"
     """Who scores steps: ``judge``, ``turn`` (the judge in the same conversation, cheap
@@ -66,7 +73,7 @@ class StepSearch(TreeSearch):
             context.substitute("logprobs", self.without_logprobs)
         node = expansion.node
         proposals = await self.proposer.propose(
-            task,
+            self.posed(task, node),
             node.value.text,
             expansion.n,
             context,
@@ -80,6 +87,35 @@ class StepSearch(TreeSearch):
                 "writes, or raise step_tokens."
             )
         return proposals
+
+    def posed(self, task: Task, node: Node) -> Task:
+        """Return the task as the model is asked it where it goes on from a node."""
+        return task
+
+    async def lengthened(
+        self, task: Task, node: Node, unfinished: Candidate, place: RunContext
+    ) -> Candidate:
+        """Return a partial solution written on, with room for an answer behind it."""
+        posed, text = self.posed(task, node), unfinished.text
+        request = self.proposer.request(posed, text, place, whole=True)
+        request = request.model_copy(
+            update={"max_tokens": self.max_tokens - node.tokens}
+        )
+        last = last_request(task, unfinished, place)
+        room = await room_before(last, request, place.at("room"))
+        if room < LEAST_OUTPUT:
+            return unfinished
+        rest = place.at("rest")
+        try:
+            (proposal,) = await self.proposer.propose(
+                posed, text, 1, rest, limit=room, whole=True
+            )
+        except (OutOfBudget, ModelError):
+            return unfinished
+        longer = solution(rest.id, node, text + proposal.text, proposal)
+        rest.found(longer)
+        rest.keep(longer, (unfinished.id,))
+        return longer
 
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext

@@ -25,7 +25,7 @@ from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, Strategy
 from ponder.graphs.choosing import Select, choose
-from ponder.graphs.search.policy import Policy
+from ponder.graphs.search.policy import Policy, rank
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
 from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought
@@ -64,7 +64,7 @@ class TreeSearch(Strategy, Policy[Any]):
     """A search policy that is also a strategy: what such strategies have in common."""
 
     wrap_up_share: ClassVar[float] = 0.1
-    """For the answer of a search that has come to no solution."""
+    """For the answer of a search that has come to no solution; see ``reach``."""
     needs_verifier: ClassVar[bool] = True
 
     select: Select = "best"
@@ -105,6 +105,16 @@ class TreeSearch(Strategy, Policy[Any]):
             OutOfBudget: The budget admits no such call.
             ModelError: The call failed.
         """
+
+    def reach(self, tree: Tree[Any], context: RunContext) -> RunContext:
+        """Return the place of further calls: with what is kept back, once it is free.
+
+        It is kept for the answer of a search that has none, for verdicts that cost
+        something, and for a synthesis.
+        """
+        answered = (c for c in solutions(tree) if c.answer is not None)
+        free = any(c.verdict and c.verdict.checked for c in answered)
+        return context.wrap_up() if free and self.select != "synthesis" else context
 
     def joined(self, node: Node, proposal: Proposal) -> str:
         """Return the text of the solution that a proposal leads to."""
@@ -168,7 +178,8 @@ class TreeSearch(Strategy, Policy[Any]):
     async def _expand(
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
-        context, batches = runtime.context, state["batches"]
+        context = self.reach(state["tree"], runtime.context)
+        batches = state["batches"]
         outcomes = await settle(
             [
                 self.expand(
@@ -188,13 +199,17 @@ class TreeSearch(Strategy, Policy[Any]):
     async def _score(
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
-        context = runtime.context
+        context, at_end = runtime.context, "stop_reason" in state
         # What is left at the end is for solutions; it also has to give one an answer.
-        at_end = context.wrap_up() if "stop_reason" in state else context
+        place = context.wrap_up() if at_end else self.reach(state["tree"], context)
         outcomes = await settle(
             [
                 self.scored(
-                    state["task"], b.expansion.node, proposal, at_end.at("node", id)
+                    state["task"],
+                    b.expansion.node,
+                    proposal,
+                    place.at("node", id),
+                    at_end=at_end,
                 )
                 for b in state["batches"]
                 for id, proposal in zip(b.expansion.ids, b.proposals, strict=False)
@@ -248,20 +263,34 @@ class TreeSearch(Strategy, Policy[Any]):
     # -- what the nodes are made of --------------------------------------------------
 
     async def scored(
-        self, task: Task, node: Node, proposal: Proposal, place: RunContext
+        self,
+        task: Task,
+        node: Node,
+        proposal: Proposal,
+        place: RunContext,
+        *,
+        at_end: bool = False,
     ) -> tuple[Step, StopReason | None]:
-        """Return a proposal with its score, and why the search must end, if it must."""
+        """Return a proposal with its score, and why the search must end, if it must.
+
+        Args:
+            task: What is to be solved.
+            node: The node that was expanded.
+            proposal: What was sampled there.
+            place: The place of the calls.
+            at_end: Score solutions alone: nothing else will be continued.
+        """
         text = self.joined(node, proposal)
         candidate: Candidate | None = None
         stop: StopReason | None = None
         score: float | None = None
         try:
             if self.solves(proposal):
-                candidate = _candidate(place.id, node, text, proposal)
+                candidate = solution(place.id, node, text, proposal)
                 place.found(candidate)
                 candidate = await self.judge(task, node, proposal, candidate, place)
                 score = candidate.verdict.score if candidate.verdict else None
-            elif not place.wrapping_up:
+            elif not at_end:
                 score = await self.rate(task, node, proposal, place.at("score"))
         except OutOfBudget as over:
             stop = StopReason(over.dimension)
@@ -281,18 +310,31 @@ class TreeSearch(Strategy, Policy[Any]):
         self, task: Task, tree: Tree[Any], context: RunContext
     ) -> list[Candidate]:
         """Get an answer out of the best partial solution."""
-        node = self.best(tree)
-        if node is None or not node.value.text:
+        best = self.best(tree)
+        if best is None or not best.value.text:
             return []
-        unfinished = node.value.candidate or Candidate(
-            id=context.at("node", node.id).id,
-            text=node.value.text,
-            output_tokens=node.tokens,
-            finish_reason="length",
-        )
-        place = context.wrap_up().at("rescue")
+        place, node = context.wrap_up().at("rescue"), _furthest(best)
+        unfinished = node.value.candidate
+        if unfinished is None:
+            unfinished = _unfinished(node, context)
+            unfinished = await self.lengthened(task, node, unfinished, place)
+        if unfinished.answer is not None:
+            return [unfinished]
         forced = await forced_answer(task, unfinished, place)
         return [forced] if forced else [unfinished]
+
+    async def lengthened(
+        self, task: Task, node: Node, unfinished: Candidate, place: RunContext
+    ) -> Candidate:
+        """Return a partial solution with what can still be written of it: here nothing.
+
+        Args:
+            task: What is to be solved.
+            node: Where the partial solution ends.
+            unfinished: The partial solution.
+            place: The place of the calls; it is wrapping up.
+        """
+        return unfinished
 
 
 async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcome:
@@ -311,6 +353,23 @@ async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcom
         text=written.text,
         candidates=(*vote.candidates, written),
         stop_reason=vote.stop_reason,
+    )
+
+
+def _furthest(node: Node) -> Node:
+    """Return where the best continuation of a partial solution ends."""
+    while node.value.candidate is None and node.children:
+        node = max(node.children, key=rank)
+    return node
+
+
+def _unfinished(node: Node, context: RunContext) -> Candidate:
+    """Return a partial solution as an attempt that was cut off."""
+    return Candidate(
+        id=context.at("node", node.id).id,
+        text=node.value.text,
+        output_tokens=node.tokens,
+        finish_reason="length",
     )
 
 
@@ -333,7 +392,15 @@ def solutions(tree: Tree[Any]) -> list[Candidate]:
     return [n.value.candidate for n in nodes if n.value.candidate is not None]
 
 
-def _candidate(id: str, node: Node, text: str, proposal: Proposal) -> Candidate:
+def solution(id: str, node: Node, text: str, proposal: Proposal) -> Candidate:
+    """Return the solution that a proposal leads to from a node.
+
+    Args:
+        id: Of the solution.
+        node: Where the proposal goes on.
+        text: Of the whole solution.
+        proposal: Its last part.
+    """
     logprob, tokens = added(node.logprob, proposal.logprob), node.tokens
     tokens += proposal.output_tokens
     return Candidate(

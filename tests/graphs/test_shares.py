@@ -3,9 +3,11 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ponder.budget import Budget
-from ponder.graphs.shares import kept_back, priced, shared_out, tightest
+from ponder.graphs.shares import kept_back, priced, room_before, shared_out, tightest
 from ponder.messages import Request, Usage, user
 from ponder.models.scripted import ScriptedModel
 from ponder.result import StopReason
@@ -112,3 +114,50 @@ def test_thoughts_share_what_is_left_of_the_budget(
         assert [c.ledger.left("tokens") for c in given_out] == [share] * 3
         assert context.ledger.left("tokens") == tokens - 3 * share
     assert context.ledger.left("tokens") == tokens
+
+
+@given(
+    limit=st.integers(0, 300),
+    most=st.integers(1, 60),
+    share=st.sampled_from([0.0, 0.3]),
+    dimension=st.sampled_from(["tokens", "input_tokens", "output_tokens"]),
+)
+async def test_a_reply_leaves_room_for_the_call_that_reads_it(
+    limit: int, most: int, share: float, dimension: str
+) -> None:
+    budget = Budget.model_validate({dimension: limit, "wrap_up": share})
+    context = place(ScriptedModel(), budget=budget).wrap_up()
+    first = SHORT.model_copy(update={"max_tokens": most})
+    reply = await room_before(LONG, first, context)
+
+    def needed(tokens: int) -> int:
+        read, written = 2 + 4 + tokens, tokens + 50
+        amounts = {"input_tokens": read, "output_tokens": written}
+        return amounts.get(dimension, read + written)
+
+    assert 0 <= reply <= most
+    assert reply == 0 or needed(reply) <= limit
+    assert reply == most or needed(reply + 1) > limit
+
+
+@pytest.mark.parametrize(
+    ("budget", "room"),
+    [
+        (Budget(), 50),
+        (Budget(calls=1), 0),
+        (Budget(calls=2), 50),
+        # 2 and 4 tokens of prompts, 50 of the last reply, and 6 twice: a cent for ten.
+        (Budget(cost=0.068), 6),
+        (Budget(seconds=0), 0),
+    ],
+)
+async def test_room_is_what_the_tightest_limit_leaves(
+    budget: Budget, room: int
+) -> None:
+    context = place(Priced(), budget=budget)
+    assert await room_before(LONG, SHORT, context) == room
+    assert paths(context) == ["here"]
+    # Said once, it is said again, whatever has changed.
+    context.shared.paths.clear()
+    again = context.inside(ScriptedModel())
+    assert await room_before(LONG, SHORT, again) == room

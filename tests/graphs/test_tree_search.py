@@ -10,11 +10,12 @@ from ponder.errors import InvalidParameter
 from ponder.graphs.base import Strategy, strategies, strategy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.tree_search import TreeSearch
+from ponder.journal import Journal
 from ponder.messages import Completion, Request
 from ponder.models.base import Capabilities
 from ponder.models.simulated import Problem, SimulatedModel
 from ponder.result import Candidate, Result, StopReason, Task
-from ponder.run import asolve
+from ponder.run import areplay, asolve
 
 SEARCHES = sorted(n for n, k in strategies().items() if issubclass(k, TreeSearch))
 
@@ -156,13 +157,63 @@ async def test_a_delimiter_that_never_comes_is_told_and_does_no_harm() -> None:
     assert result.answer is not None
 
 
-async def test_a_budget_that_ends_in_the_middle_gives_the_best_partial_an_end() -> None:
-    result = await run("rebase", budget=Budget(tokens=2000), parameters={"n": 24})
+async def test_a_search_without_a_solution_writes_its_best_partial_one_on() -> None:
+    journal = Journal(":memory:")
+    result = await run(
+        "rebase",
+        budget=Budget(tokens=2000),
+        parameters={"n": 24},
+        journal=journal,
+    )
 
     assert result.stop_reason is StopReason.TOKENS
     assert result.usage.total_tokens <= 2000
+    assert [c.id for c in result.candidates] == ["rescue/rest"]
+    assert result.text.count("Step 1") == 1 and "The answer is" in result.text
+    again = await areplay(result.run_id, journal=journal)
+    assert (again.text, again.usage.calls) == (result.text, result.usage.calls)
+
+
+async def test_where_there_is_no_room_to_write_on_the_answer_is_asked_for() -> None:
+    result = await run(
+        "rebase", budget=Budget(output_tokens=200, wrap_up=0.25), parameters={"n": 24}
+    )
+
+    assert [c.id for c in result.candidates] == ["rescue"]
+    assert "\\boxed{" in result.text and result.answer is not None
+
+
+async def test_what_was_written_on_may_be_cut_off_and_still_has_an_answer() -> None:
+    result = await run(
+        "rebase",
+        model=model(steps=30),
+        budget=Budget(output_tokens=600, wrap_up=0.2),
+        parameters={"n": 24},
+    )
+
+    assert [c.id for c in result.candidates] == ["rescue"]
     assert result.answer is not None
-    assert result.candidates[-1].id == "rescue"
+    assert result.text.count("Step") > 4
+
+
+def unsure(task: Task, candidate: Candidate) -> float:
+    return 0.5
+
+
+@pytest.mark.parametrize(
+    ("verifier", "kept"), [(unsure, False), (None, True)], ids=["function", "model"]
+)
+async def test_what_is_kept_back_is_free_once_a_solution_was_checked(
+    verifier: Any, kept: bool
+) -> None:
+    """Where a model judges it is not: what was found last has to be judged, too."""
+    budget = Budget(output_tokens=600, wrap_up=0.5)
+    options = {"budget": budget, "verifier": verifier, "model": model()}
+    result = await asolve(QUESTION, strategy=strategy("ab_mcts_a"), **options)
+
+    assert result.stop_reason is StopReason.OUTPUT_TOKENS
+    written = result.roles["generator"].output_tokens
+    assert written <= 300 if kept else written > 500
 
 
 class Writer(SimulatedModel):
