@@ -14,6 +14,7 @@ from typing import Any
 
 from ponder.agents.choice import plain_model
 from ponder.budget import DIMENSIONS, Dimension, Ledger
+from ponder.concurrency import chain
 from ponder.context import RunContext
 from ponder.messages import Request, Usage
 from ponder.result import StopReason
@@ -59,8 +60,8 @@ async def priced(
 async def room_before(last: Request, first: Request, context: RunContext) -> int:
     """Return how long a reply may be if a last call, which reads it, is to be paid too.
 
-    As with ``priced``, what was found stays in the journal. Where time is what has run
-    out there is no room: how long a reply takes cannot be said beforehand.
+    As with ``priced``, what was found stays in the journal. How much time a reply takes
+    is reckoned from how fast the longest chain of replies was written so far.
 
     Args:
         last: The last call; its prompt grows by the reply.
@@ -82,14 +83,21 @@ async def room_before(last: Request, first: Request, context: RunContext) -> int
             both = sum(usages, Usage()).model_copy(update={"cost": price})
             return tightest(ledger, both, wrap_up=context.wrapping_up)[0] >= 1
 
-        late = ledger.seconds_left() == 0
-        most = 0 if late else max(0, first.max_tokens)
-        lengths = range(1, most + 1)
+        most = min(first.max_tokens, _in_time(context) - last.max_tokens)
+        lengths = range(1, int(max(0, most)) + 1)
         return {"tokens": bisect_left(lengths, True, key=lambda n: not fits(n))}
 
     requests = [r.model_dump_json(exclude_defaults=True) for r in (first, last)]
     value = await context.remember(json.dumps(["room", *requests]), measure)
     return int(value["tokens"])
+
+
+def _in_time(context: RunContext) -> float:
+    """Return how many tokens, one after another, the time left is expected to give."""
+    left = context.ledger.seconds_left(wrap_up=context.wrapping_up)
+    if left is None:
+        return math.inf
+    return left * chain().length / max(context.ledger.elapsed, 1e-9)
 
 
 def counts(ledger: Ledger) -> bool:

@@ -1,12 +1,14 @@
 """Shares of a budget: what is kept back, and what is given to whom."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.budget import Budget
+from ponder.budget import Budget, Ledger
+from ponder.concurrency import chain_from
 from ponder.graphs.shares import kept_back, priced, room_before, shared_out, tightest
 from ponder.messages import Request, Usage, user
 from ponder.models.scripted import ScriptedModel
@@ -148,7 +150,6 @@ async def test_a_reply_leaves_room_for_the_call_that_reads_it(
         (Budget(calls=2), 50),
         # 2 and 4 tokens of prompts, 50 of the last reply, and 6 twice: a cent for ten.
         (Budget(cost=0.068), 6),
-        (Budget(seconds=0), 0),
     ],
 )
 async def test_room_is_what_the_tightest_limit_leaves(
@@ -161,3 +162,13 @@ async def test_room_is_what_the_tightest_limit_leaves(
     context.shared.paths.clear()
     again = context.inside(ScriptedModel())
     assert await room_before(LONG, SHORT, again) == room
+
+
+@pytest.mark.parametrize(("written", "room"), [(100, 0), (160, 14), (400, 50)])
+async def test_time_is_reckoned_from_the_speed_so_far(written: int, room: int) -> None:
+    """5 of 7 s have passed, and the last reply takes up to 50 tokens, too."""
+    clock = iter([0.0] + [5.0] * 9)
+    ledger = Ledger(Budget(seconds=7), clock=lambda: next(clock))
+    context = replace(place(ScriptedModel()), ledger=ledger)
+    with chain_from(written):
+        assert await room_before(LONG, SHORT, context) == room
