@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ponder.agents.answers import extract
-from ponder.agents.solver import BOX_ENDS, boxed
+from ponder.agents.solver import FORCED_TOKENS, forced_end, forcing
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.messages import (
@@ -15,7 +15,6 @@ from ponder.messages import (
     Request,
     Sampling,
     TokenLogprob,
-    assistant,
     system,
     user,
 )
@@ -37,7 +36,6 @@ short final answer: \\boxed{answer}, or \\boxed{unknown} if you cannot tell."""
 
 FORCED = "\n\n\\boxed{"
 FORCED_TURN = "Now give the final answer alone: \\boxed{answer}, or \\boxed{unknown}."
-FORCED_TOKENS = 32
 
 UNSURE = -100.0
 """Log-probability of an answer that is unknown, cut off or without an explanation, as
@@ -145,22 +143,16 @@ async def _answered(
     """Get the answer behind an explanation; without one where it cannot be paid."""
     if not explained.text.strip():
         return explained
-    again: dict[str, Any] = {"max_tokens": FORCED_TOKENS, "logprobs": None}
-    prefill = context.model.capabilities.prefill
-    if prefill:
-        again["prefill"] = f"{request.prefill}{explained.text.rstrip()}{FORCED}"
-        again["stop"] = BOX_ENDS
-    else:
+    if not context.model.capabilities.prefill:
         context.substitute("prefill", "a further turn that asks for the answer")
-        turns = (assistant(explained.text), user(FORCED_TURN))
-        again["messages"] = (*request.messages, *turns)
+    text = explained.text.rstrip()
+    short = request.model_copy(update={"max_tokens": FORCED_TOKENS, "logprobs": None})
+    wanted = forcing(short, text, context, lead=FORCED, turn=FORCED_TURN)
     try:
-        wanted = request.model_copy(update=again)
         (completion,) = await context.at("answer").generate(wanted)
     except (OutOfBudget, ModelError):
         return explained
-    end = f"{FORCED}{boxed(completion.text)}"
-    text = explained.text.rstrip() + (end if prefill else f"\n\n{completion.text}")
+    text += forced_end(completion, context, lead=FORCED)
     return explained.model_copy(update={"text": text, "answer": extract(text)})
 
 

@@ -177,29 +177,40 @@ def last_request(task: Task, unfinished: Candidate, context: RunContext) -> Requ
     return forcing(request, unfinished.text, context)
 
 
-def forcing(request: Request, text: str, context: RunContext) -> Request:
+def forcing(
+    request: Request,
+    text: str,
+    context: RunContext,
+    *,
+    lead: str = FORCED,
+    turn: str = FORCED_PROMPT,
+) -> Request:
     """Return the request that asks for the final answer behind a text without one.
 
     Args:
         request: What the text replied to.
         text: The reply so far.
         context: Whose model is asked: it continues the text, or answers a further turn.
+        lead: What the text is continued by: words that end in an open box.
+        turn: The further turn.
     """
     if context.model.capabilities.prefill:
-        behind = {"prefill": request.prefill + text + FORCED, "stop": BOX_ENDS}
+        behind = {"prefill": request.prefill + text + lead, "stop": BOX_ENDS}
         return request.model_copy(update=behind)
     # Some chat templates refuse empty turns.
     written = text if text.strip() else "(no answer)"
-    turns = (Message(role="assistant", content=written), user(FORCED_PROMPT))
+    turns = (Message(role="assistant", content=written), user(turn))
     update = {"messages": (*request.messages, *turns), "prefill": ""}
     return request.model_copy(update=update)
 
 
-def forced_end(completion: Completion, context: RunContext) -> str:
+def forced_end(
+    completion: Completion, context: RunContext, *, lead: str = FORCED
+) -> str:
     """Return the end of a text, made of the reply to ``forcing``."""
     if not context.model.capabilities.prefill:
         return f"\n\n{completion.text}"
-    return f"{FORCED}{boxed(completion.text)}"
+    return f"{lead}{boxed(completion.text)}"
 
 
 def boxed(text: str) -> str:
