@@ -10,7 +10,7 @@ finish first. See docs/design/ledger.md.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -140,6 +140,11 @@ class Ledger:
         """Seconds since the run began."""
         return self._clock() - self._start
 
+    @property
+    def elapsed_in_all(self) -> float:
+        """Seconds since the run began, also where this ledger was split off later."""
+        return self._parent.elapsed_in_all if self._parent else self.elapsed
+
     def seconds_left(self, *, wrap_up: bool = False) -> float | None:
         """Return seconds until the limit, ``None`` without one, never negative."""
         if self.budget.seconds is None:
@@ -225,6 +230,34 @@ class Ledger:
         ]
         self._children.extend(children)
         return children
+
+    def lend(
+        self, amounts: Mapping[Dimension, float] | None = None, *, wrap_up: float = 0.0
+    ) -> "Ledger":
+        """Set an amount aside as a ledger of its own.
+
+        Args:
+            amounts: How much, by limit; by default all that is left. What is not
+                limited here is not limited there.
+            wrap_up: Share of it that the ledger keeps back for an end of its own.
+
+        Returns:
+            A child. Close it to return what it did not use.
+        """
+        limits: dict[str, float | None] = {}
+        for dimension in DIMENSIONS:
+            left = self.left(dimension)
+            if left is not None:
+                given = left if amounts is None else amounts.get(dimension, 0.0)
+                limits[dimension] = max(
+                    0.0, given if dimension == "cost" else given // 1
+                )
+        budget = Budget.model_validate(
+            {**limits, "seconds": self.seconds_left(), "wrap_up": wrap_up}
+        )
+        child = Ledger(budget, clock=self._clock, parent=self)
+        self._children.append(child)
+        return child
 
     def close(self) -> None:
         """Return to the parent what this ledger did not use."""

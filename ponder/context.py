@@ -137,6 +137,8 @@ class RunContext:
     """Calls made from here may use the share kept back for the end."""
     role: str = "generator"
     """On whose account calls made from here are."""
+    sealed: bool = False
+    """Whether the share kept back for the end is another strategy's."""
 
     @property
     def id(self) -> str:
@@ -148,12 +150,30 @@ class RunContext:
         return replace(self, path=self.path + parts)
 
     def inside(self, model: Model) -> "RunContext":
-        """Return this place as seen by a strategy that calls another model."""
-        return replace(self, model=model)
+        """Return this place as seen by a strategy that stands in for the model.
+
+        What was kept back for the end is out of its reach: it is for the end of the
+        strategy around it.
+        """
+        return replace(self, model=model, sealed=True)
+
+    @contextmanager
+    def nested(self, share: float) -> Iterator["RunContext"]:
+        """Give a strategy that runs alone inside another all that is left.
+
+        Args:
+            share: Of that, what it keeps back for its own end; what the strategy around
+                it keeps back is out of its reach.
+        """
+        ledger = self.ledger.lend(wrap_up=share)
+        try:
+            yield replace(self, ledger=ledger, sealed=False)
+        finally:
+            ledger.close()
 
     def wrap_up(self) -> "RunContext":
         """Return this context with access to the share kept back for the end."""
-        return replace(self, wrapping_up=True)
+        return self if self.sealed else replace(self, wrapping_up=True)
 
     def acting(self, role: str) -> "RunContext":
         """Return this context with its calls on the account of another role."""

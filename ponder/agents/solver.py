@@ -147,6 +147,8 @@ async def forced_answer(
     Returns:
         The attempt completed by an answer, or ``None`` if no answer could be had.
     """
+    if not context.model.capabilities.prefill:
+        context.substitute("prefill", "a further turn that asks for the answer")
     try:
         (completion,) = await context.generate(last_request(task, unfinished, context))
     except (OutOfBudget, ModelError):
@@ -166,8 +168,6 @@ async def forced_answer(
 
 def last_request(task: Task, unfinished: Candidate, context: RunContext) -> Request:
     """Return what ``forced_answer`` asks of the model, with arguments as there."""
-    if not context.model.capabilities.prefill:
-        context.substitute("prefill", "a further turn that asks for the answer")
     request = Request(
         messages=_conversation(task, context, STEP_BY_STEP),
         prefill=task.prefill,

@@ -108,6 +108,12 @@ class CoAT(StepSearch, MctsPolicy):
         """Return the place of further calls; what is kept back is for citations."""
         return context
 
+    async def lengthened(
+        self, task: Task, node: Node, unfinished: Candidate, place: RunContext
+    ) -> Candidate:
+        """Return a partial solution as it is, for the same reason."""
+        return unfinished
+
     async def scored(
         self,
         task: Task,
@@ -232,8 +238,8 @@ class CoAT(StepSearch, MctsPolicy):
             candidate = tree.nodes[id].value.candidate
             if candidate is not None and candidate.text == outcome.text:
                 return tree.nodes[id]
-        best = self.best(tree)
-        return best if best and outcome.text.startswith(best.value.text) else tree.root
+        last = self.furthest(tree)
+        return last if last and outcome.text.startswith(last.value.text) else tree.root
 
     async def _quality(
         self, task: Task, solution: str, memory: Memory, place: RunContext

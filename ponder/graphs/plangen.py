@@ -219,8 +219,10 @@ class PlanGEN(Strategy):
         task = with_feedback(state["task"], before, state.get("feedback", ""))
         judging = replace(place, verifier=self._reward(state, place))
         update: PlanState = {"plan": None, "before": score(before) if before else None}
+        algorithm = self.algorithms[state["chosen"]]
         try:
-            outcome = await self.algorithms[state["chosen"]].run(task, judging)
+            with judging.nested(algorithm.wrap_up_share) as inner:
+                outcome = await algorithm.run(task, inner)
         except OutOfBudget as over:
             return {**update, "stop_reason": StopReason(over.dimension)}
         except ModelError as error:

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ponder.agents.choice import plain_model
@@ -17,6 +17,7 @@ from ponder.budget import DIMENSIONS, Dimension, Ledger
 from ponder.concurrency import chain
 from ponder.context import RunContext
 from ponder.messages import Request, Usage
+from ponder.models.base import Model
 from ponder.result import StopReason
 
 SHARE = 0.2
@@ -57,39 +58,59 @@ async def priced(
     return [Usage.model_validate(u) for u in value["usages"]]
 
 
-async def room_before(last: Request, first: Request, context: RunContext) -> int:
+@dataclass(frozen=True)
+class Room:
+    """What can be written before a last call, which reads it, and what that takes."""
+
+    tokens: int
+    """Most tokens; 0 where nothing but the last call can be paid."""
+    last: Usage
+    """What the last call takes behind so many tokens."""
+
+
+async def room_before(
+    first: Request, last: Request, context: RunContext, *, bare: Request, written: int
+) -> Room:
     """Return how long a reply may be if a last call, which reads it, is to be paid too.
 
     As with ``priced``, what was found stays in the journal. How much time a reply takes
     is reckoned from how fast the longest chain of replies was written so far.
 
     Args:
-        last: The last call; its prompt grows by the reply.
         first: The call whose reply it is; its ``max_tokens`` is the most.
+        last: The last call; its prompt grows by the reply.
         context: A place of its own, with the share of the budget that may be spent.
-
-    Returns:
-        Tokens; 0 where nothing but the last call can be paid.
+        bare: The last call without what has been written so far. It tells how much a
+            token counts in a prompt: more than 1 where a model gives an upper bound.
+        written: Tokens that have been written so far.
     """
     model, ledger = plain_model(context.model), context.ledger
 
     async def measure() -> dict[str, Any]:
-        prompts = [model.count_tokens(r) for r in (first, last)]
+        prompt, read, without = (model.count_tokens(r) for r in (first, last, bare))
+        weight = max(1.0, (read - without) / max(1, written))
+
+        def behind(reply: int) -> Usage:
+            return _priced(model, read + math.ceil(weight * reply), last.max_tokens)
 
         def fits(reply: int) -> bool:
-            calls = (prompts[0], reply), (prompts[1] + reply, last.max_tokens)
-            usages = [Usage(calls=1, input_tokens=i, output_tokens=o) for i, o in calls]
-            price = sum(model.price(u) or 0.0 for u in usages)
-            both = sum(usages, Usage()).model_copy(update={"cost": price})
+            both = _priced(model, prompt, reply) + behind(reply)
             return tightest(ledger, both, wrap_up=context.wrapping_up)[0] >= 1
 
         most = min(first.max_tokens, _in_time(context) - last.max_tokens)
         lengths = range(1, int(max(0, most)) + 1)
-        return {"tokens": bisect_left(lengths, True, key=lambda n: not fits(n))}
+        tokens = bisect_left(lengths, True, key=lambda n: not fits(n))
+        return {"tokens": tokens, "last": behind(tokens).model_dump(mode="json")}
 
     requests = [r.model_dump_json(exclude_defaults=True) for r in (first, last)]
-    value = await context.remember(json.dumps(["room", *requests]), measure)
-    return int(value["tokens"])
+    budget = ledger.budget.model_dump_json()
+    value = await context.remember(json.dumps(["room", budget, *requests]), measure)
+    return Room(int(value["tokens"]), Usage.model_validate(value["last"]))
+
+
+def _priced(model: Model, read: int, written: int) -> Usage:
+    usage = Usage(calls=1, input_tokens=read, output_tokens=written)
+    return usage.model_copy(update={"cost": model.price(usage)})
 
 
 def _in_time(context: RunContext) -> float:
@@ -97,7 +118,7 @@ def _in_time(context: RunContext) -> float:
     left = context.ledger.seconds_left(wrap_up=context.wrapping_up)
     if left is None:
         return math.inf
-    return left * chain().length / max(context.ledger.elapsed, 1e-9)
+    return left * chain().length / max(context.ledger.elapsed_in_all, 1e-9)
 
 
 def counts(ledger: Ledger) -> bool:
@@ -150,12 +171,21 @@ async def lacking(
 
 
 @contextmanager
+def set_aside(context: RunContext, last: Usage) -> Iterator[None]:
+    """Keep what a last call takes out of the reach of what runs in the block."""
+    kept = context.ledger.lend(_amounts(last))
+    try:
+        yield
+    finally:
+        kept.close()
+
+
+@contextmanager
 def kept_back(context: RunContext, last: Usage) -> Iterator[StopReason | None]:
     """Keep enough for a last call out of the reach of what runs in the block.
 
-    What is kept is at least the price of that call and ``SHARE`` of what is left. A
-    ledger has no other way to set an amount aside than to split itself: one of its
-    parts is kept, and the others are given back at once.
+    What is kept is the price of that call, or ``SHARE`` of what is left where that is
+    more.
 
     Args:
         context: Whose ledger it is; no call may be in flight on it.
@@ -164,39 +194,38 @@ def kept_back(context: RunContext, last: Usage) -> Iterator[StopReason | None]:
     Yields:
         ``None``, or the limit that leaves nothing beside the last call.
     """
-    parts, tight = _parts(context.ledger, last)
-    if parts < 2:
+    amounts, tight = _wanting(context.ledger, last)
+    if tight is not None:
         yield StopReason(tight)
         return
-    kept: list[Ledger] = []
-    if parts < math.inf:
-        first, *others = context.ledger.split(int(parts))
-        kept.append(first)
-        for other in others:
-            other.close()
+    kept = context.ledger.lend(amounts)
     try:
         yield None
     finally:
-        for ledger in kept:
-            ledger.close()
+        kept.close()
 
 
-def _parts(ledger: Ledger, last: Usage) -> tuple[float, Dimension]:
-    """Return into how many parts to split so that one pays the last call."""
-    found: list[tuple[float, Dimension]] = [(math.inf, "calls")]
+def _wanting(
+    ledger: Ledger, last: Usage
+) -> tuple[dict[Dimension, float], Dimension | None]:
+    """Return what to set aside for a last call, and the limit that has not even twice.
+
+    Less than that would leave less for everything else than for the last call.
+    """
+    amounts: dict[Dimension, float] = {}
+    short: list[tuple[float, Dimension]] = []
     for dimension, needed in _amounts(last).items():
         left = ledger.left(dimension)
         everything = ledger.left(dimension, wrap_up=True)
         if left is None or everything is None:
             continue
-        wanted = max(needed, SHARE * everything)
         # The share that the run keeps for its end counts.
-        lacking = wanted - (everything - left)
-        if dimension != "cost":
-            lacking = math.ceil(lacking)
-        if lacking > 0:
-            found.append((max(0.0, left) // lacking, dimension))
-    return min(found, key=lambda pair: pair[0])
+        wanting = max(needed, SHARE * everything) - (everything - left)
+        wanting = wanting if dimension == "cost" else math.ceil(wanting)
+        amounts[dimension] = max(0.0, wanting)
+        if wanting > 0 and left // wanting < 2:
+            short.append((left // wanting, dimension))
+    return amounts, min(short)[1] if short else None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ponder.budget import LEAST_OUTPUT
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.search.tree import Expansion, Node
-from ponder.graphs.shares import room_before
+from ponder.graphs.shares import room_before, set_aside
 from ponder.graphs.tree_search import TreeSearch, solution
 from ponder.messages import Sampling
 from ponder.result import Candidate, Task, Verdict
@@ -98,18 +98,23 @@ class StepSearch(TreeSearch):
         """Return a partial solution written on, with room for an answer behind it."""
         posed, text = self.posed(task, node), unfinished.text
         request = self.proposer.request(posed, text, place, whole=True)
-        request = request.model_copy(
-            update={"max_tokens": self.max_tokens - node.tokens}
+        left = {"max_tokens": self.max_tokens - node.tokens}
+        nothing = unfinished.model_copy(update={"text": ""})
+        room = await room_before(
+            request.model_copy(update=left),
+            last_request(task, unfinished, place),
+            place.at("room"),
+            bare=last_request(task, nothing, place),
+            written=node.tokens,
         )
-        last = last_request(task, unfinished, place)
-        room = await room_before(last, request, place.at("room"))
-        if room < LEAST_OUTPUT:
+        if room.tokens < LEAST_OUTPUT:
             return unfinished
         rest = place.at("rest")
         try:
-            (proposal,) = await self.proposer.propose(
-                posed, text, 1, rest, limit=room, whole=True
-            )
+            with set_aside(place, room.last):
+                (proposal,) = await self.proposer.propose(
+                    posed, text, 1, rest, limit=room.tokens, whole=True
+                )
         except (OutOfBudget, ModelError):
             return unfinished
         longer = solution(rest.id, node, text + proposal.text, proposal)

@@ -24,6 +24,7 @@ from ponder.concurrency import settle
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, Strategy
+from ponder.graphs.best_of_n import score
 from ponder.graphs.choosing import Select, choose
 from ponder.graphs.search.policy import Policy, rank
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
@@ -254,7 +255,9 @@ class TreeSearch(Strategy, Policy[Any]):
             if node.value.candidate is not None
         }
         if not any(c.answer for c in pool):
-            pool += await self.rescued(state["task"], tree, context)
+            last = await self.rescued(state["task"], tree, context)
+            weights |= {c.id: s for c in last if (s := score(c)) is not None}
+            pool += last
         outcome = choose(pool, weights, self.select, self.equality, reason)
         if self.select == "synthesis" and len(pool) > 1:
             outcome = await _synthesised(state["task"], outcome, context)
@@ -310,18 +313,28 @@ class TreeSearch(Strategy, Policy[Any]):
         self, task: Task, tree: Tree[Any], context: RunContext
     ) -> list[Candidate]:
         """Get an answer out of the best partial solution."""
-        best = self.best(tree)
-        if best is None or not best.value.text:
+        node = self.furthest(tree)
+        if node is None or not node.value.text:
             return []
-        place, node = context.wrap_up().at("rescue"), _furthest(best)
-        unfinished = node.value.candidate
-        if unfinished is None:
-            unfinished = _unfinished(node, context)
-            unfinished = await self.lengthened(task, node, unfinished, place)
-        if unfinished.answer is not None:
-            return [unfinished]
-        forced = await forced_answer(task, unfinished, place)
-        return [forced] if forced else [unfinished]
+        place = context.wrap_up().at("rescue")
+        known: Candidate | None = node.value.candidate
+        last = known or _unfinished(node, context)
+        if last.truncated:
+            last = await self.lengthened(task, node, last, place)
+        if last.answer is None:
+            last = await forced_answer(task, last, place) or last
+        if last is known:
+            return []
+        if context.verifier is not None:
+            last = await judged(task, last, place.at("judge"))
+        return [last]
+
+    def furthest(self, tree: Tree[Any]) -> Node | None:
+        """Return where the best partial solution, continued as well as it was, ends."""
+        node = self.best(tree)
+        while node and node.value.candidate is None and node.children:
+            node = max(node.children, key=rank)
+        return node
 
     async def lengthened(
         self, task: Task, node: Node, unfinished: Candidate, place: RunContext
@@ -354,13 +367,6 @@ async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcom
         candidates=(*vote.candidates, written),
         stop_reason=vote.stop_reason,
     )
-
-
-def _furthest(node: Node) -> Node:
-    """Return where the best continuation of a partial solution ends."""
-    while node.value.candidate is None and node.children:
-        node = max(node.children, key=rank)
-    return node
 
 
 def _unfinished(node: Node, context: RunContext) -> Candidate:

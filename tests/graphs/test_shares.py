@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from ponder.budget import Budget, Ledger
 from ponder.concurrency import chain_from
-from ponder.graphs.shares import kept_back, priced, room_before, shared_out, tightest
+from ponder.context import RunContext
+from ponder.graphs.shares import (
+    kept_back,
+    priced,
+    room_before,
+    set_aside,
+    shared_out,
+    tightest,
+)
 from ponder.messages import Request, Usage, user
 from ponder.models.scripted import ScriptedModel
 from ponder.result import StopReason
@@ -118,32 +126,50 @@ def test_thoughts_share_what_is_left_of_the_budget(
     assert context.ledger.left("tokens") == tokens
 
 
+class Bounding(ScriptedModel):
+    """A model that counts twice as many tokens as there are."""
+
+    def count_tokens(self, request: Request) -> int:
+        return 2 * super().count_tokens(request)
+
+
 @given(
     limit=st.integers(0, 300),
     most=st.integers(1, 60),
     share=st.sampled_from([0.0, 0.3]),
     dimension=st.sampled_from(["tokens", "input_tokens", "output_tokens"]),
+    weight=st.sampled_from([1, 2]),
 )
 async def test_a_reply_leaves_room_for_the_call_that_reads_it(
-    limit: int, most: int, share: float, dimension: str
+    limit: int, most: int, share: float, dimension: str, weight: int
 ) -> None:
     budget = Budget.model_validate({dimension: limit, "wrap_up": share})
-    context = place(ScriptedModel(), budget=budget).wrap_up()
+    model = Bounding() if weight == 2 else ScriptedModel()
+    context = place(model, budget=budget).wrap_up()
     first = SHORT.model_copy(update={"max_tokens": most})
-    reply = await room_before(LONG, first, context)
+    room = await room_before(first, LONG, context, bare=SHORT, written=2)
+    reply = room.tokens
 
     def needed(tokens: int) -> int:
-        read, written = 2 + 4 + tokens, tokens + 50
+        read, written = weight * (2 + 4 + tokens), tokens + 50
         amounts = {"input_tokens": read, "output_tokens": written}
         return amounts.get(dimension, read + written)
 
     assert 0 <= reply <= most
     assert reply == 0 or needed(reply) <= limit
     assert reply == most or needed(reply + 1) > limit
+    assert (room.last.calls, room.last.output_tokens) == (1, 50)
+    read = 4 + reply if dimension != "output_tokens" or weight == 1 else None
+    assert read is None or room.last.input_tokens == weight * read
+
+
+async def room(context: RunContext) -> int:
+    found = await room_before(SHORT, LONG, context, bare=SHORT, written=2)
+    return found.tokens
 
 
 @pytest.mark.parametrize(
-    ("budget", "room"),
+    ("budget", "tokens"),
     [
         (Budget(), 50),
         (Budget(calls=1), 0),
@@ -153,22 +179,39 @@ async def test_a_reply_leaves_room_for_the_call_that_reads_it(
     ],
 )
 async def test_room_is_what_the_tightest_limit_leaves(
-    budget: Budget, room: int
+    budget: Budget, tokens: int
 ) -> None:
     context = place(Priced(), budget=budget)
-    assert await room_before(LONG, SHORT, context) == room
+    assert await room(context) == tokens
     assert paths(context) == ["here"]
-    # Said once, it is said again, whatever has changed.
+    # Said once, it is said again, whatever has changed but the budget.
     context.shared.paths.clear()
-    again = context.inside(ScriptedModel())
-    assert await room_before(LONG, SHORT, again) == room
+    assert await room(context.inside(ScriptedModel())) == tokens
+    context.shared.paths.clear()
+    more = replace(context, ledger=Ledger(Budget(calls=2, seconds=1e9)))
+    with chain_from(1_000):
+        assert await room(more) == 50
 
 
-@pytest.mark.parametrize(("written", "room"), [(100, 0), (160, 14), (400, 50)])
-async def test_time_is_reckoned_from_the_speed_so_far(written: int, room: int) -> None:
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(("written", "tokens"), [(100, 0), (160, 14), (400, 50)])
+async def test_time_is_reckoned_from_the_speed_so_far(
+    written: int, tokens: int, split: bool
+) -> None:
     """5 of 7 s have passed, and the last reply takes up to 50 tokens, too."""
-    clock = iter([0.0] + [5.0] * 9)
-    ledger = Ledger(Budget(seconds=7), clock=lambda: next(clock))
-    context = replace(place(ScriptedModel()), ledger=ledger)
+    now = 0.0
+    ledger = Ledger(Budget(seconds=7), clock=lambda: now)
+    now = 5.0
+    ledger = ledger.split(1)[0] if split else ledger
     with chain_from(written):
-        assert await room_before(LONG, SHORT, context) == room
+        context = replace(place(ScriptedModel()), ledger=ledger)
+        assert await room(context) == tokens
+
+
+def test_what_is_set_aside_pays_the_last_call() -> None:
+    budget = Budget(tokens=100, calls=3, wrap_up=0.2)
+    context = place(ScriptedModel(), budget=budget).wrap_up()
+    with set_aside(context, Usage(calls=1, input_tokens=30, output_tokens=20)):
+        left = [context.ledger.left(d, wrap_up=True) for d in ("tokens", "calls")]
+        assert left == [50, 2]
+    assert context.ledger.left("tokens", wrap_up=True) == 100

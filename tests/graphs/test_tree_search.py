@@ -1,21 +1,24 @@
 """The state machine that drives search policies."""
 
+import asyncio
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ponder.budget import Budget
 from ponder.errors import InvalidParameter
+from ponder.events import Event, TextDelta
 from ponder.graphs.base import Strategy, strategies, strategy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.tree_search import TreeSearch
 from ponder.journal import Journal
 from ponder.messages import Completion, Request
-from ponder.models.base import Capabilities
+from ponder.models.base import Capabilities, Model
 from ponder.models.simulated import Problem, SimulatedModel
 from ponder.result import Candidate, Result, StopReason, Task
-from ponder.run import areplay, asolve
+from ponder.run import areplay, aresume, asolve
 
 SEARCHES = sorted(n for n, k in strategies().items() if issubclass(k, TreeSearch))
 
@@ -194,6 +197,105 @@ async def test_what_was_written_on_may_be_cut_off_and_still_has_an_answer() -> N
     assert [c.id for c in result.candidates] == ["rescue"]
     assert result.answer is not None
     assert result.text.count("Step") > 4
+
+
+class Bounding(SimulatedModel):
+    """A model that cannot count tokens, and gives an upper bound: bytes."""
+
+    count_tokens = Model.count_tokens
+
+
+@pytest.mark.parametrize("kind", ["tokens", "input_tokens"])
+@pytest.mark.parametrize("limit", range(2500, 6000, 700))
+async def test_what_is_written_on_leaves_room_for_the_answer(
+    kind: str, limit: int
+) -> None:
+    """The last call reads all that was written, so it costs more than it did before."""
+    journal = Journal(":memory:")
+    result = await run(
+        "rebase",
+        model=Bounding(problems=KNOWN, accuracy=0.5, seed=3, steps=100),
+        budget=Budget.model_validate({kind: limit}),
+        parameters={"n": 24},
+        journal=journal,
+    )
+
+    places = [e.path for e in journal.read(result.run_id).entries]
+    assert places[-2:] == ["rescue/rest", "rescue"]
+    assert result.answer is not None
+
+
+async def test_a_solution_that_the_budget_has_cut_is_written_on() -> None:
+    parameters = {"t": 1, "k": 2, "b": 1}
+    result = await run(
+        "tree_of_thoughts",
+        model=model(steps=40),
+        budget=Budget(output_tokens=500, wrap_up=0.4),
+        parameters=parameters,
+    )
+
+    assert [c.id for c in result.candidates] == ["node/3", "rescue/rest"]
+    assert result.candidates[1].text.startswith(result.candidates[0].text)
+
+
+async def test_what_was_written_on_is_judged_where_a_verifier_was_given() -> None:
+    budget, parameters = Budget(output_tokens=200), {"n": 8, "select": "best"}
+    result = await run("rebase", budget=budget, parameters=parameters, verifier=unsure)
+
+    assert result.candidates[0].id.startswith("rescue")
+    assert result.verdict is not None and result.confidence == 0.5
+
+
+async def test_no_attempt_is_counted_twice_where_no_answer_can_be_had() -> None:
+    for limit in range(20, 60, 3):
+        budget = Budget(output_tokens=limit, wrap_up=0.0)
+        parameters = {"t": 1, "k": 2, "b": 1}
+        result = await run("tree_of_thoughts", budget=budget, parameters=parameters)
+        ids = [c.id for c in result.candidates]
+        assert len(ids) == len(set(ids))
+
+
+async def test_a_call_that_is_lost_does_not_cost_the_answer(tmp_path: Path) -> None:
+    """What a cancelled call used is charged, so the next try gets less to write."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    options: dict[str, Any] = {
+        "parameters": {"n": 24},
+        "budget": Budget(tokens=2000),
+    }
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, TextDelta) and event.path == "rescue/rest":
+            if event.output_tokens > 60:
+                task.cancel()
+
+    slow = model(steps=100, latency_per_token=0.0002)
+    task = asyncio.ensure_future(
+        run("rebase", model=slow, journal=journal, on_event=cancel, **options)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (record,) = journal.runs()
+    resumed = await aresume(record.run_id, model=model(steps=100), journal=journal)
+
+    assert resumed.answer is not None
+    assert resumed.usage.total_tokens <= 2000
+
+
+@pytest.mark.parametrize("limit", [300, 600])
+async def test_a_search_inside_another_leaves_what_that_one_has_kept(
+    limit: int,
+) -> None:
+    inner = strategy("ab_mcts_a").as_model(model(steps=8))
+    result = await asolve(
+        QUESTION,
+        strategy=strategy("mcts", {"select": "synthesis", "k": 1}),
+        model=inner,
+        verifier=unsure,
+        budget=Budget(output_tokens=limit, wrap_up=0.4),
+    )
+
+    assert result.answer is not None
+    assert result.usage.output_tokens <= 0.6 * limit
 
 
 def unsure(task: Task, candidate: Candidate) -> float:
