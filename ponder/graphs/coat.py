@@ -1,6 +1,7 @@
 """MCTS over steps, in which every step brings something to mind for the next ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -104,9 +105,10 @@ class CoAT(StepSearch, MctsPolicy):
         """The task is asked in view of all that came to mind on the path."""
         return reminded(task, memories(node))
 
-    def reach(self, tree: Tree[Any], context: RunContext) -> RunContext:
-        """Return the place of further calls; what is kept back is for citations."""
-        return context
+    @contextmanager
+    def reach(self, tree: Tree[Any], context: RunContext) -> Iterator[RunContext]:
+        """Give the place of further calls; what is kept back is for citations."""
+        yield context
 
     async def lengthened(
         self, task: Task, node: Node, unfinished: Candidate, place: RunContext

@@ -181,6 +181,38 @@ def set_aside(context: RunContext, last: Usage) -> Iterator[None]:
 
 
 @contextmanager
+def keeping(
+    context: RunContext, most: Mapping[Dimension, float]
+) -> Iterator[RunContext]:
+    """Give a place that may spend what is kept back for the end, but for so much of it.
+
+    What is kept back is a share of the budget: of a large one it is more than an end
+    can take. Time is kept as it is.
+
+    Args:
+        context: Whose ledger it is; no call may be in flight on it.
+        most: What the end can take, by limit; the whole share where it is not said.
+    """
+    ledger, place = context.ledger, context.wrap_up()
+    if not place.wrapping_up or ledger.budget.seconds is not None:
+        yield context
+        return
+    kept: dict[Dimension, float] = {}
+    for dimension in DIMENSIONS:
+        everything = ledger.left(dimension, wrap_up=True)
+        left = ledger.left(dimension)
+        if everything is not None and left is not None:
+            share = math.ceil(round(everything - left, 6))
+            whole = everything - left if dimension == "cost" else share
+            kept[dimension] = min(whole, most.get(dimension, math.inf))
+    lent = ledger.lend(kept)
+    try:
+        yield place
+    finally:
+        lent.close()
+
+
+@contextmanager
 def kept_back(context: RunContext, last: Usage) -> Iterator[StopReason | None]:
     """Keep enough for a last call out of the reach of what runs in the block.
 

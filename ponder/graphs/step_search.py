@@ -1,14 +1,16 @@
 """Tree search over the steps of a solution that the model writes and continues."""
 
+import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
 
 from pydantic import Field
 
 from ponder.agents.proposer import STEPWISE, Proposal, Proposer, proposer
-from ponder.agents.solver import last_request
+from ponder.agents.solver import LAST_TOKENS, last_request
 from ponder.agents.step_scorer import ScorerName, StepScorer, step_scorer
-from ponder.budget import LEAST_OUTPUT
+from ponder.budget import LEAST_OUTPUT, Dimension
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.search.tree import Expansion, Node
@@ -87,6 +89,11 @@ class StepSearch(TreeSearch):
                 "writes, or raise step_tokens."
             )
         return proposals
+
+    @property
+    def end(self) -> Mapping[Dimension, float]:
+        """What the end can take at most: half a solution, as a rule, and an answer."""
+        return {"output_tokens": math.ceil(self.max_tokens / 2) + LAST_TOKENS}
 
     def posed(self, task: Task, node: Node) -> Task:
         """Return the task as the model is asked it where it goes on from a node."""

@@ -6,7 +6,8 @@ batches of branches that share their prefixes.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
@@ -20,6 +21,7 @@ from ponder.agents.proposer import Proposal
 from ponder.agents.solver import forced_answer
 from ponder.agents.synthesizer import synthesise
 from ponder.agents.verifier import judged
+from ponder.budget import Dimension
 from ponder.concurrency import settle
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
@@ -28,6 +30,7 @@ from ponder.graphs.best_of_n import score
 from ponder.graphs.choosing import Select, choose
 from ponder.graphs.search.policy import Policy, rank
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
+from ponder.graphs.shares import keeping
 from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought
 
@@ -107,15 +110,27 @@ class TreeSearch(Strategy, Policy[Any]):
             ModelError: The call failed.
         """
 
-    def reach(self, tree: Tree[Any], context: RunContext) -> RunContext:
-        """Return the place of further calls: with what is kept back, once it is free.
+    @contextmanager
+    def reach(self, tree: Tree[Any], context: RunContext) -> Iterator[RunContext]:
+        """Give the place of further calls: with what is kept back, once it is free.
 
         It is kept for the answer of a search that has none, for verdicts that cost
         something, and for a synthesis.
         """
+        if self.select == "synthesis":
+            yield context
+            return
         answered = (c for c in solutions(tree) if c.answer is not None)
-        free = any(c.verdict and c.verdict.checked for c in answered)
-        return context.wrap_up() if free and self.select != "synthesis" else context
+        if any(c.verdict and c.verdict.checked for c in answered):
+            yield context.wrap_up()
+            return
+        with keeping(context, self.end) as place:
+            yield place
+
+    @property
+    def end(self) -> Mapping[Dimension, float]:
+        """What the end can take at most, by limit: by default all that is kept back."""
+        return {}
 
     def joined(self, node: Node, proposal: Proposal) -> str:
         """Return the text of the solution that a proposal leads to."""
@@ -179,16 +194,16 @@ class TreeSearch(Strategy, Policy[Any]):
     async def _expand(
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
-        context = self.reach(state["tree"], runtime.context)
-        batches = state["batches"]
-        outcomes = await settle(
-            [
-                self.expand(
-                    state["task"], b.expansion, context.at("node", b.expansion.first)
-                )
-                for b in batches
-            ]
-        )
+        context, batches = runtime.context, state["batches"]
+        with self.reach(state["tree"], context) as place:
+            outcomes = await settle(
+                [
+                    self.expand(
+                        state["task"], b.expansion, place.at("node", b.expansion.first)
+                    )
+                    for b in batches
+                ]
+            )
         failed = [isinstance(outcome, ModelError) for outcome in outcomes]
         if failed and all(failed) and len(state["tree"].nodes) == 1:
             raise context.shared.failures[0]
@@ -202,20 +217,21 @@ class TreeSearch(Strategy, Policy[Any]):
     ) -> SearchState:
         context, at_end = runtime.context, "stop_reason" in state
         # What is left at the end is for solutions; it also has to give one an answer.
-        place = context.wrap_up() if at_end else self.reach(state["tree"], context)
-        outcomes = await settle(
-            [
-                self.scored(
-                    state["task"],
-                    b.expansion.node,
-                    proposal,
-                    place.at("node", id),
-                    at_end=at_end,
-                )
-                for b in state["batches"]
-                for id, proposal in zip(b.expansion.ids, b.proposals, strict=False)
-            ]
-        )
+        reach = nullcontext(context.wrap_up()) if at_end else None
+        with reach or self.reach(state["tree"], context) as place:
+            outcomes = await settle(
+                [
+                    self.scored(
+                        state["task"],
+                        b.expansion.node,
+                        proposal,
+                        place.at("node", id),
+                        at_end=at_end,
+                    )
+                    for b in state["batches"]
+                    for id, proposal in zip(b.expansion.ids, b.proposals, strict=False)
+                ]
+            )
         scored = iter(map(_or_raise, outcomes))
         reasons: list[StopReason] = []
         for batch in state["batches"]:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.budget import Budget, Ledger
+from ponder.budget import Budget, Dimension, Ledger
 from ponder.concurrency import chain_from
 from ponder.context import RunContext
 from ponder.graphs.shares import (
+    keeping,
     kept_back,
     priced,
     room_before,
@@ -215,3 +216,31 @@ def test_what_is_set_aside_pays_the_last_call() -> None:
         left = [context.ledger.left(d, wrap_up=True) for d in ("tokens", "calls")]
         assert left == [50, 2]
     assert context.ledger.left("tokens", wrap_up=True) == 100
+
+
+def test_of_a_large_share_no_more_is_kept_than_an_end_can_take() -> None:
+    budget = Budget(output_tokens=1000, tokens=999, calls=9, cost=1.0, wrap_up=0.2)
+    context = place(ScriptedModel(), budget=budget)
+    with keeping(context, {"output_tokens": 50}) as inner:
+        left = {
+            d: context.ledger.left(d, wrap_up=inner.wrapping_up)
+            for d in ("output_tokens", "tokens", "calls", "cost")
+        }
+    assert left.pop("cost") == pytest.approx(0.8)
+    assert left == {"output_tokens": 950, "tokens": 799, "calls": 7}
+    assert context.ledger.left("output_tokens", wrap_up=True) == 1000
+
+
+@pytest.mark.parametrize("most", [{}, {"output_tokens": 9999.0}])
+def test_never_more_is_kept_than_the_share(most: dict[Dimension, float]) -> None:
+    context = place(ScriptedModel(), budget=Budget(output_tokens=100, wrap_up=0.3))
+    with keeping(context, most) as inner:
+        assert context.ledger.left("output_tokens", wrap_up=inner.wrapping_up) == 70
+
+
+def test_time_and_the_share_of_another_strategy_are_kept_as_they_are() -> None:
+    timed = place(ScriptedModel(), budget=Budget(seconds=9, wrap_up=0.2))
+    inner = place(ScriptedModel(), budget=Budget(calls=9, wrap_up=0.2))
+    for context in (timed, inner.inside(ScriptedModel())):
+        with keeping(context, {"calls": 1, "output_tokens": 1}) as same:
+            assert same == context

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ponder.budget import Budget
+from ponder.budget import LEAST_OUTPUT, Budget
 from ponder.errors import InvalidParameter
 from ponder.events import Event, TextDelta
 from ponder.graphs.base import Strategy, strategies, strategy
@@ -197,6 +197,23 @@ async def test_what_was_written_on_may_be_cut_off_and_still_has_an_answer() -> N
     assert [c.id for c in result.candidates] == ["rescue"]
     assert result.answer is not None
     assert result.text.count("Step") > 4
+
+
+async def test_a_step_search_keeps_no_more_than_half_a_solution_and_an_answer() -> None:
+    journal = Journal(":memory:")
+    result = await run(
+        "rebase",
+        model=model(steps=30),
+        budget=Budget(output_tokens=2000, wrap_up=0.4),
+        parameters={"n": 24, "max_tokens": 200},
+        journal=journal,
+    )
+
+    entries = journal.read(result.run_id).entries
+    last = [e.usage.output_tokens for e in entries if e.path.startswith("rescue")]
+    assert sum(last) <= 100 + 48
+    searched = sum(e.usage.output_tokens for e in entries) - sum(last)
+    assert 2000 - 148 - LEAST_OUTPUT <= searched <= 2000 - 148
 
 
 class Bounding(SimulatedModel):
