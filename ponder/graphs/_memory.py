@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ponder.agents.proposer import Proposal
 from ponder.agents.reader import numbered
 from ponder.context import RunContext
+from ponder.graphs._solutions import Part
 from ponder.graphs.evidence import merged
 from ponder.graphs.search.tree import Node
-from ponder.graphs.tree_search import Part
 from ponder.passages import Passage
 from ponder.result import Task
 from ponder.thoughts import Thought

@@ -28,12 +28,13 @@ from ponder.graphs._memory import (
     reminded,
     valued,
 )
+from ponder.graphs._solutions import Part
 from ponder.graphs.base import register
 from ponder.graphs.evidence import grounded, merged, searched
 from ponder.graphs.search.mcts import MctsPolicy
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 from ponder.graphs.step_search import StepSearch
-from ponder.graphs.tree_search import Part, SearchState
+from ponder.graphs.tree_search import SearchState
 from ponder.messages import Sampling
 from ponder.passages import Passage
 from ponder.result import Candidate, Outcome, StopReason, Task

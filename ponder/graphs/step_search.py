@@ -13,9 +13,10 @@ from ponder.agents.step_scorer import ScorerName, StepScorer, step_scorer
 from ponder.budget import LEAST_OUTPUT, Dimension
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
+from ponder.graphs._solutions import solution
 from ponder.graphs.search.tree import Expansion, Node
 from ponder.graphs.shares import room_before, set_aside
-from ponder.graphs.tree_search import TreeSearch, solution
+from ponder.graphs.tree_search import TreeSearch
 from ponder.messages import Sampling
 from ponder.result import Candidate, Task, Verdict
 

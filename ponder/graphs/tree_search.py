@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from ponder.agents.answers import Equality, extract
+from ponder.agents.answers import Equality
 from ponder.agents.proposer import Proposal
 from ponder.agents.solver import forced_answer
 from ponder.agents.synthesizer import synthesise
@@ -25,26 +25,16 @@ from ponder.budget import Dimension
 from ponder.concurrency import settle
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
+from ponder.graphs._solutions import Part, keep, solution, solutions, unfinished
 from ponder.graphs.base import Graph, State, Strategy
 from ponder.graphs.best_of_n import score
 from ponder.graphs.choosing import Select, choose
 from ponder.graphs.search.policy import Policy, rank
-from ponder.graphs.search.tree import Expansion, Node, Step, Tree, added
+from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 from ponder.graphs.shares import keeping
 from ponder.result import Candidate, Outcome, StopReason, Task
-from ponder.thoughts import Thought
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a node of the tree holds."""
-
-    text: str
-    """The whole solution up to here."""
-    candidate: Candidate | None = None
-    """The solution that ends here, judged."""
 
 
 @dataclass
@@ -249,7 +239,7 @@ class TreeSearch(Strategy, Policy[Any]):
             for node in self.tell(state["tree"], batch.expansion, batch.steps)
         ]
         for node in born:
-            _keep(node, runtime.context)
+            keep(node, runtime.context)
         solved = [n.score for n in born if n.value.candidate and n.score is not None]
         if max(solved, default=0.0) >= self.stop_at:
             return {"stop_reason": StopReason.VERIFIED}
@@ -334,7 +324,7 @@ class TreeSearch(Strategy, Policy[Any]):
             return []
         place = context.wrap_up().at("rescue")
         known: Candidate | None = node.value.candidate
-        last = known or _unfinished(node, context)
+        last = known or unfinished(node, context)
         if last.truncated:
             last = await self.lengthened(task, node, last, place)
         if last.answer is None:
@@ -385,16 +375,6 @@ async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcom
     )
 
 
-def _unfinished(node: Node, context: RunContext) -> Candidate:
-    """Return a partial solution as an attempt that was cut off."""
-    return Candidate(
-        id=context.at("node", node.id).id,
-        text=node.value.text,
-        output_tokens=node.tokens,
-        finish_reason="length",
-    )
-
-
 def _unless_expected(outcome: list[Proposal] | Exception) -> Sequence[Proposal]:
     """Return proposals, none where the model failed or the budget is at its end."""
     if isinstance(outcome, ModelError | OutOfBudget):
@@ -406,52 +386,3 @@ def _or_raise(outcome: T | Exception) -> T:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-def solutions(tree: Tree[Any]) -> list[Candidate]:
-    """Return the solutions found, in the order in which they were asked for."""
-    nodes = (tree.nodes[id] for id in sorted(tree.nodes))
-    return [n.value.candidate for n in nodes if n.value.candidate is not None]
-
-
-def solution(id: str, node: Node, text: str, proposal: Proposal) -> Candidate:
-    """Return the solution that a proposal leads to from a node.
-
-    Args:
-        id: Of the solution.
-        node: Where the proposal goes on.
-        text: Of the whole solution.
-        proposal: Its last part.
-    """
-    logprob, tokens = added(node.logprob, proposal.logprob), node.tokens
-    tokens += proposal.output_tokens
-    return Candidate(
-        id=id,
-        text=text,
-        answer=extract(text),
-        logprob=logprob,
-        logprob_tokens=0 if logprob is None else tokens,
-        output_tokens=tokens,
-        finish_reason="length" if proposal.truncated else "stop",
-    )
-
-
-def _keep(node: Node, context: RunContext) -> None:
-    """Put a node into the thought graph of the run."""
-    parent = node.parent
-    above = parent is not None and parent.parent is not None
-    parents = (context.at("node", parent.id).id,) if parent and above else ("question",)
-    candidate: Candidate | None = node.value.candidate
-    if candidate is not None:
-        context.keep(candidate, parents)
-        return
-    context.think(
-        Thought(
-            id=context.at("node", node.id).id,
-            kind="thought",
-            label=" ".join(node.step.text.split())[:80],
-            score=node.score,
-            data={"text": node.step.text},
-        ),
-        parents,
-    )
