@@ -54,7 +54,8 @@ class Budget(Value):
 Amounts = dict[Dimension, float]
 
 
-def _amounts(usage: Usage) -> Amounts:
+def amounts_of(usage: Usage) -> Amounts:
+    """Return what was used, or may be, by limit."""
     return {
         "calls": usage.calls,
         "tokens": usage.total_tokens,
@@ -161,7 +162,7 @@ class Ledger:
         if dimension == "calls":
             # A call cannot be made in part, and the first one is always the run's.
             allowed = max(min(1.0, limit), float(int(allowed)))
-        used = _amounts(self._spent)[dimension] + self._held[dimension]
+        used = amounts_of(self._spent)[dimension] + self._held[dimension]
         return allowed - used - self._children_hold(dimension)
 
     async def reserve(
@@ -215,21 +216,11 @@ class Ledger:
             raise InvalidParameter(
                 f"A ledger splits into 1 or more parts, not {parts}."
             )
-        shares = {d: _divide(d, self.left(d), parts) for d in DIMENSIONS}
-        children = [
-            Ledger(
-                Budget(
-                    **{d: shares[d][i] for d in DIMENSIONS},
-                    seconds=self.seconds_left(),
-                    wrap_up=0.0,
-                ),
-                clock=self._clock,
-                parent=self,
-            )
-            for i in range(parts)
-        ]
-        self._children.extend(children)
-        return children
+        limits = {d: self.left(d) for d in DIMENSIONS}
+        shares = {
+            d: _divide(d, left, parts) for d, left in limits.items() if left is not None
+        }
+        return [self.lend({d: shares[d][i] for d in shares}) for i in range(parts)]
 
     def lend(
         self, amounts: Mapping[Dimension, float] | None = None, *, wrap_up: float = 0.0
@@ -275,7 +266,7 @@ class Ledger:
         return sum(
             max(
                 float(getattr(child.budget, dimension) or 0.0),
-                _amounts(child.spent)[dimension],
+                amounts_of(child.spent)[dimension],
             )
             for child in self._children
         )
@@ -300,12 +291,12 @@ class Ledger:
 
     def _answer(self, waiter: _Waiter) -> bool:
         estimate = waiter.estimate
-        exceeded = self._exceeded(_amounts(estimate), waiter.wrap_up)
+        exceeded = self._exceeded(amounts_of(estimate), waiter.wrap_up)
         if exceeded is not None:
             if self._in_flight and exceeded != "seconds":
                 return False
             estimate = self._cut(waiter)
-            if self._exceeded(_amounts(estimate), waiter.wrap_up):
+            if self._exceeded(amounts_of(estimate), waiter.wrap_up):
                 waiter.future.set_exception(OutOfBudget(exceeded))
                 return True
         self._hold(estimate)
@@ -328,12 +319,12 @@ class Ledger:
         return estimate.model_copy(update={"output_tokens": fits})
 
     def _hold(self, usage: Usage) -> None:
-        for dimension, amount in _amounts(usage).items():
+        for dimension, amount in amounts_of(usage).items():
             self._held[dimension] += amount
         self._in_flight += 1
 
     def _release(self, granted: Usage, actual: Usage) -> None:
-        for dimension, amount in _amounts(granted).items():
+        for dimension, amount in amounts_of(granted).items():
             self._held[dimension] -= amount
         self._in_flight -= 1
         self._spent = self._spent + actual.model_copy(update={"seconds": 0.0})
@@ -347,11 +338,7 @@ class Ledger:
         self._pump()
 
 
-def _divide(
-    dimension: Dimension, left: float | None, parts: int
-) -> Sequence[float | None]:
-    if left is None:
-        return [None] * parts
+def _divide(dimension: Dimension, left: float, parts: int) -> Sequence[float]:
     left = max(0.0, left)
     if dimension == "cost":
         return [left / parts] * parts

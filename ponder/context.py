@@ -10,7 +10,7 @@ import hashlib
 import random
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -165,11 +165,8 @@ class RunContext:
             share: Of that, what it keeps back for its own end; what the strategy around
                 it keeps back is out of its reach.
         """
-        ledger = self.ledger.lend(wrap_up=share)
-        try:
+        with closing(self.ledger.lend(wrap_up=share)) as ledger:
             yield replace(self, ledger=ledger, sealed=False)
-        finally:
-            ledger.close()
 
     def wrap_up(self) -> "RunContext":
         """Return this context with access to the share kept back for the end."""

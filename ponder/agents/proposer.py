@@ -44,13 +44,7 @@ class Proposer(Protocol):
     """Continues partial solutions. See ``proposer``."""
 
     def request(
-        self,
-        task: Task,
-        prefix: str,
-        context: RunContext,
-        *,
-        n: int = 1,
-        whole: bool = False,
+        self, task: Task, prefix: str, context: RunContext, *, whole: bool
     ) -> Request:
         """Return what ``propose`` asks of the model, with arguments as there."""
         ...
@@ -128,9 +122,9 @@ class _Continuing:
     ) -> list[Proposal]:
         limit = self.max_tokens if limit is None else limit
         most = max(1, limit if whole else min(limit, self.step_tokens))
-        request = self.request(task, prefix, context, n=n, whole=whole)
+        request = self.request(task, prefix, context, whole=whole)
         completions = await context.generate(
-            request.model_copy(update={"max_tokens": most})
+            request.model_copy(update={"n": n, "max_tokens": most})
         )
         return [
             replace(p, final=True) if whole else p
@@ -138,13 +132,7 @@ class _Continuing:
         ]
 
     def request(
-        self,
-        task: Task,
-        prefix: str,
-        context: RunContext,
-        *,
-        n: int = 1,
-        whole: bool = False,
+        self, task: Task, prefix: str, context: RunContext, *, whole: bool
     ) -> Request:
         model = context.model
         head = (system(self.instructions),) if self.instructions else ()
@@ -164,7 +152,6 @@ class _Continuing:
             messages=tuple(messages),
             prefill=prefill,
             max_tokens=self.max_tokens,
-            n=n,
             stop=() if whole else (self.delimiter,),
             sampling=self.sampling,
             logprobs=0 if self.logprobs and model.capabilities.logprobs else None,

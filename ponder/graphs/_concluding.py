@@ -10,7 +10,7 @@ from ponder.agents.thought_planner import SubThought
 from ponder.context import RunContext
 from ponder.errors import ModelError
 from ponder.graphs._agot import AGoTState, answered, opening
-from ponder.graphs.shares import counts, priced, tightest
+from ponder.graphs.shares import counts, price_of, priced, tightest
 from ponder.messages import Request, Usage
 from ponder.result import Candidate, Outcome, StopReason, Task
 from ponder.thoughts import Thought
@@ -99,12 +99,8 @@ async def fitting(
     async def count() -> dict[str, Any]:
         for first in range(len(known)):
             asked = request(known[first:])
-            usage = Usage(
-                calls=1,
-                input_tokens=model.count_tokens(asked),
-                output_tokens=min(LEAST_OUTPUT, asked.max_tokens),
-            )
-            usage = usage.model_copy(update={"cost": model.price(usage)})
+            written = min(LEAST_OUTPUT, asked.max_tokens)
+            usage = price_of(model, model.count_tokens(asked), written)
             if tightest(context.ledger, usage, wrap_up=True)[0] >= 1:
                 return {"first": first}
         return {"first": len(known)}

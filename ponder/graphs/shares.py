@@ -8,12 +8,12 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ponder.agents.choice import plain_model
-from ponder.budget import DIMENSIONS, Dimension, Ledger
+from ponder.budget import DIMENSIONS, Dimension, Ledger, amounts_of
 from ponder.concurrency import chain
 from ponder.context import RunContext
 from ponder.messages import Request, Usage
@@ -42,14 +42,9 @@ async def priced(
         return replies
 
     async def count() -> dict[str, Any]:
-        prompt = Usage(input_tokens=max(model.count_tokens(r) for r in requests))
-        usages = [reply + prompt for reply in replies]
-        return {
-            "usages": [
-                u.model_copy(update={"cost": model.price(u)}).model_dump(mode="json")
-                for u in usages
-            ]
-        }
+        read = max(model.count_tokens(r) for r in requests)
+        usages = [price_of(model, read, r.output_tokens) for r in replies]
+        return {"usages": [usage.model_dump(mode="json") for usage in usages]}
 
     content = json.dumps(
         [list(outputs), [r.model_dump_json(exclude_defaults=True) for r in requests]]
@@ -91,10 +86,10 @@ async def room_before(
         weight = max(1.0, (read - without) / max(1, written))
 
         def behind(reply: int) -> Usage:
-            return _priced(model, read + math.ceil(weight * reply), last.max_tokens)
+            return price_of(model, read + math.ceil(weight * reply), last.max_tokens)
 
         def fits(reply: int) -> bool:
-            both = _priced(model, prompt, reply) + behind(reply)
+            both = price_of(model, prompt, reply) + behind(reply)
             return tightest(ledger, both, wrap_up=context.wrapping_up)[0] >= 1
 
         most = min(first.max_tokens, _in_time(context) - last.max_tokens)
@@ -108,7 +103,8 @@ async def room_before(
     return Room(int(value["tokens"]), Usage.model_validate(value["last"]))
 
 
-def _priced(model: Model, read: int, written: int) -> Usage:
+def price_of(model: Model, read: int, written: int) -> Usage:
+    """Return what a call takes that reads and writes so many tokens."""
     usage = Usage(calls=1, input_tokens=read, output_tokens=written)
     return usage.model_copy(update={"cost": model.price(usage)})
 
@@ -133,7 +129,7 @@ def tightest(
 ) -> tuple[float, Dimension]:
     """Return how many calls of one kind a ledger can pay, and what limits them."""
     found: list[tuple[float, Dimension]] = [(math.inf, "calls")]
-    for dimension, needed in _amounts(each).items():
+    for dimension, needed in amounts_of(each).items():
         left = ledger.left(dimension, wrap_up=wrap_up)
         if left is not None and needed > 0:
             found.append((max(0.0, left) // needed, dimension))
@@ -173,11 +169,8 @@ async def lacking(
 @contextmanager
 def set_aside(context: RunContext, last: Usage) -> Iterator[None]:
     """Keep what a last call takes out of the reach of what runs in the block."""
-    kept = context.ledger.lend(_amounts(last))
-    try:
+    with closing(context.ledger.lend(amounts_of(last))):
         yield
-    finally:
-        kept.close()
 
 
 @contextmanager
@@ -202,14 +195,12 @@ def keeping(
         everything = ledger.left(dimension, wrap_up=True)
         left = ledger.left(dimension)
         if everything is not None and left is not None:
-            share = math.ceil(round(everything - left, 6))
-            whole = everything - left if dimension == "cost" else share
-            kept[dimension] = min(whole, most.get(dimension, math.inf))
-    lent = ledger.lend(kept)
-    try:
+            share = everything - left
+            if dimension != "cost":
+                share = math.ceil(round(share, 6))
+            kept[dimension] = min(share, most.get(dimension, math.inf))
+    with closing(ledger.lend(kept)):
         yield place
-    finally:
-        lent.close()
 
 
 @contextmanager
@@ -230,11 +221,8 @@ def kept_back(context: RunContext, last: Usage) -> Iterator[StopReason | None]:
     if tight is not None:
         yield StopReason(tight)
         return
-    kept = context.ledger.lend(amounts)
-    try:
+    with closing(context.ledger.lend(amounts)):
         yield None
-    finally:
-        kept.close()
 
 
 def _wanting(
@@ -246,7 +234,7 @@ def _wanting(
     """
     amounts: dict[Dimension, float] = {}
     short: list[tuple[float, Dimension]] = []
-    for dimension, needed in _amounts(last).items():
+    for dimension, needed in amounts_of(last).items():
         left = ledger.left(dimension)
         everything = ledger.left(dimension, wrap_up=True)
         if left is None or everything is None:
@@ -257,7 +245,8 @@ def _wanting(
         amounts[dimension] = max(0.0, wanting)
         if wanting > 0 and left // wanting < 2:
             short.append((left // wanting, dimension))
-    return amounts, min(short)[1] if short else None
+    tight = min(short, key=lambda pair: pair[0])[1] if short else None
+    return amounts, tight
 
 
 @contextmanager
@@ -286,9 +275,3 @@ def shared_out(
     finally:
         for ledger in given:
             ledger.close()
-
-
-def _amounts(usage: Usage) -> dict[Dimension, float]:
-    values = {d: usage.total_tokens if d == "tokens" else getattr(usage, d)
-              for d in DIMENSIONS}  # fmt: skip
-    return {d: float(value or 0.0) for d, value in values.items()}

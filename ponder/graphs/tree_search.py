@@ -207,8 +207,8 @@ class TreeSearch(Strategy, Policy[Any]):
     ) -> SearchState:
         context, at_end = runtime.context, "stop_reason" in state
         # What is left at the end is for solutions; it also has to give one an answer.
-        reach = nullcontext(context.wrap_up()) if at_end else None
-        with reach or self.reach(state["tree"], context) as place:
+        end = nullcontext(context.wrap_up())
+        with end if at_end else self.reach(state["tree"], context) as place:
             outcomes = await settle(
                 [
                     self.scored(
