@@ -52,7 +52,8 @@ def _put_one(described: dict[str, Any]) -> None:
     put(f"{described['name']}: {described['summary']}")
     put(f"Source: {described['source']}")
     if described["needs_verifier"]:
-        put("Uses the verifier of the run; without one, the model judges itself.")
+        without = described["without_verifier"]
+        put(f"Uses the verifier of the run; without one, {without}.")
     put("")
     put_table(
         ["parameter", "default", "meaning"],

@@ -1,5 +1,7 @@
 """Tree search over complete answers: a child of an answer is a refinement of it."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from ponder.agents.proposer import Proposal
@@ -21,6 +23,8 @@ class AnswerSearch(TreeSearch):
     the verifier said of it. Every answer is judged by the run's verifier, or by the
     model itself where it has none.
     """
+
+    endless: ClassVar[bool] = True
 
     temperature: float = Field(default=0.7, ge=0)
     """T of answers and refinements."""

@@ -53,6 +53,9 @@ class Strategy(BaseModel, ABC):
     judge_share: ClassVar[float] = 0.0
     """Further share kept back where the verifier is a model that must be paid."""
     needs_verifier: ClassVar[bool] = False
+    """Whether it goes by the run's verifier."""
+    without_verifier: ClassVar[str] = "the model judges itself"
+    """What happens where the run has none."""
     own_verifier: ClassVar[bool] = False
     """Whether it brings a verifier, which the run's takes the place of."""
     needs_retriever: ClassVar[bool] = False
@@ -183,6 +186,7 @@ def describe(kind: type[Strategy]) -> dict[str, Any]:
         "summary": (inspect.getdoc(kind) or "").partition("\n")[0],
         "source": kind.source,
         "needs_verifier": kind.needs_verifier,
+        "without_verifier": kind.without_verifier,
         "parameters": {
             name: {
                 "default": field.get_default(call_default_factory=True),

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ponder.graphs.base import register
+from ponder.graphs.choosing import Select
 from ponder.graphs.search.width_beam import WidthBeamPolicy
 from ponder.graphs.step_search import StepSearch
 
@@ -16,3 +17,6 @@ class BeamSearch(StepSearch, WidthBeamPolicy):
 
     name: ClassVar[str] = "beam_search"
     source: ClassVar[str] = "https://arxiv.org/abs/2408.03314"
+
+    select: Select = "vote"
+    """The paper's: best-of-N weighted by the score of the last step."""

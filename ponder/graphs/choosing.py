@@ -9,8 +9,9 @@ from ponder.graphs.pool import choosable, unanswered
 from ponder.result import Candidate, Outcome, StopReason
 
 Select = Literal["best", "vote", "synthesis"]
-"""The solution of most weight, a vote of the answers by weight, or a new solution that
-the model writes from all (a vote, where it cannot)."""
+"""The solution that the policy ends with, as a rule that of most weight; a vote of the
+answers by weight; or a new solution that the model writes from all (a vote, where it
+cannot)."""
 
 
 def choose(
@@ -19,6 +20,7 @@ def choose(
     select: Select,
     equality: Equality,
     reason: StopReason,
+    favourite: str | None = None,
 ) -> Outcome:
     """Return the outcome of a search.
 
@@ -28,10 +30,12 @@ def choose(
     Args:
         pool: The solutions, in the order in which they were asked for.
         weights: Weight of each by its id, 0 or more; who has none has no say, as long
-            as somebody with an answer has one.
+            as somebody with an answer has one. If nobody has, scores are the weights.
         select: How to choose.
         equality: How answers are compared in a vote.
         reason: Why the search ended.
+        favourite: Id of the solution that the policy ended with. It is the ``best`` if
+            it has an answer and a weight.
 
     Returns:
         An outcome whose confidence is the winner's share of all weight (``vote``), or
@@ -42,15 +46,26 @@ def choose(
         return _outcome(pool, winner, score(winner), reason)
     able = choosable if select == "best" else _answered
     answered = [c for c in pool if able(c)]
-    voters = [c for c in answered if c.id in weights]
     if not answered:
         return unanswered(pool, reason)
+    voters, weights = _weighed(answered, weights)
     if not voters:
         voters, weights, select = answered, dict.fromkeys(_ids(answered), 1.0), "vote"
     if select == "best":
-        winner = max(voters, key=lambda c: weights[c.id])
+        winner = max(voters, key=lambda c: (c.id == favourite, weights[c.id]))
         return _outcome(pool, winner, score(winner), reason)
     return _outcome(pool, *_voted(voters, weights, equality), reason)
+
+
+def _weighed(
+    answered: Sequence[Candidate], weights: Mapping[str, float]
+) -> tuple[list[Candidate], Mapping[str, float]]:
+    """Return who has a say, and the weights that say how much."""
+    scores = {c.id: s for c in answered if (s := score(c)) is not None}
+    for known in (weights, scores):
+        if voters := [c for c in answered if c.id in known]:
+            return voters, known
+    return [], {}
 
 
 def _accepted(pool: Sequence[Candidate]) -> Candidate | None:

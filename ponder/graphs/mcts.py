@@ -1,8 +1,8 @@
 """Monte Carlo tree search (UCT) over answers, as a strategy."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ponder.graphs.answer_search import AnswerSearch
 from ponder.graphs.base import register
@@ -21,3 +21,13 @@ class Mcts(AnswerSearch, MctsPolicy):
 
     max_rounds: int = Field(default=16, ge=1)
     """Most rounds of ask, expand, score, tell."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.rollout or not self.answers:
+            raise ValueError(
+                "Nodes of mcts are whole answers, so rollout=True and answers=False "
+                "have no meaning here: leave them out, or take coat, which goes by "
+                "steps."
+            )
+        return self

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from ponder.graphs.base import register
 from ponder.graphs.search.rain import RainPolicy
 from ponder.graphs.step_search import StepSearch
@@ -16,3 +18,9 @@ class Rain(StepSearch, RainPolicy):
 
     name: ClassVar[str] = "rain"
     source: ClassVar[str] = "https://arxiv.org/abs/2309.07124"
+    logprobs: ClassVar[bool] = True
+    without_logprobs: ClassVar[str] = "the same p for all candidates"
+
+    max_rounds: int = Field(default=2_000, ge=1)
+    """Most rounds of ask, expand, score, tell: more than T iterations for each of
+    ``depth`` steps."""

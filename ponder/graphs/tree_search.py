@@ -60,6 +60,8 @@ class TreeSearch(Strategy, Policy[Any]):
     wrap_up_share: ClassVar[float] = 0.1
     """For the answer of a search that has come to no solution; see ``reach``."""
     needs_verifier: ClassVar[bool] = True
+    endless: ClassVar[bool] = False
+    """Whether the policy goes on as long as it may: then ``max_rounds`` is its end."""
 
     select: Select = "best"
     """How one answer is made of the solutions: ``best``, ``vote``, ``synthesis``."""
@@ -199,6 +201,8 @@ class TreeSearch(Strategy, Policy[Any]):
             raise context.shared.failures[0]
         for batch, outcome in zip(batches, outcomes, strict=True):
             batch.proposals = _unless_expected(outcome)
+            if isinstance(outcome, ModelError):
+                context.warn(str(outcome))
         reasons = [o.dimension for o in outcomes if isinstance(o, OutOfBudget)]
         return {"stop_reason": StopReason(reasons[-1])} if reasons else {}
 
@@ -249,11 +253,20 @@ class TreeSearch(Strategy, Policy[Any]):
         ended = "stop_reason" in state or state["rounds"] >= self.max_rounds
         return "finish" if ended or self.done(state["tree"]) else "ask"
 
+    def _cut_short(self, state: SearchState) -> bool:
+        most = state["rounds"] >= self.max_rounds
+        return most and not self.endless and not self.done(state["tree"])
+
     async def _finish(
         self, state: SearchState, runtime: Runtime[RunContext]
     ) -> SearchState:
         context, tree = runtime.context, state["tree"]
         reason = state.get("stop_reason", StopReason.FINISHED)
+        if reason is StopReason.FINISHED and self._cut_short(state):
+            context.warn(
+                f"The search was not at its end after max_rounds={self.max_rounds} "
+                "rounds: raise max_rounds to let it go on."
+            )
         pool = solutions(tree)
         weights = {
             node.value.candidate.id: weight
@@ -264,7 +277,9 @@ class TreeSearch(Strategy, Policy[Any]):
             last = await self.rescued(state["task"], tree, context)
             weights |= {c.id: s for c in last if (s := score(c)) is not None}
             pool += last
-        outcome = choose(pool, weights, self.select, self.equality, reason)
+        outcome = choose(
+            pool, weights, self.select, self.equality, reason, self.favourite(tree)
+        )
         if self.select == "synthesis" and len(pool) > 1:
             outcome = await _synthesised(state["task"], outcome, context)
         return {"outcome": outcome}
@@ -314,6 +329,12 @@ class TreeSearch(Strategy, Policy[Any]):
             text=proposal.text,
         )
         return step, stop
+
+    def favourite(self, tree: Tree[Any]) -> str | None:
+        """Return the id of the solution that the policy ends with, if it is one."""
+        node = self.best(tree)
+        held: Candidate | None = node.value.candidate if node else None
+        return held.id if held else None
 
     async def rescued(
         self, task: Task, tree: Tree[Any], context: RunContext

@@ -32,7 +32,8 @@ def test_strategies_as_text(cli: Cli) -> None:
     one = cli("strategies", "best_of_n").out
     assert "Source: https://arxiv.org/abs/2110.14168" in one
     assert re.search(r"^n +16 ", one, re.MULTILINE)
-    assert "verifier" in one
+    assert "without one, the model judges itself." in one
+    assert "without one, probabilities" in cli("strategies", "phi_decoding").out
 
 
 def test_an_unknown_strategy_has_a_nearest_name(cli: Cli) -> None:

@@ -33,6 +33,26 @@ def test_the_best_has_the_most_weight_and_a_vote_sums_it() -> None:
     assert voted.confidence == pytest.approx(6 / 11)
 
 
+def test_the_best_is_what_the_policy_ended_with_if_it_has_an_answer() -> None:
+    pool = [made("5", 0.9), made("7", 0.2), made(None, 0.4)]
+    weights = {c.id: c.verdict.score or 0.0 for c in pool if c.verdict}
+
+    def ended_with(i: int, select: Select = "best") -> str | None:
+        reason = StopReason.FINISHED
+        return choose(pool, weights, select, "math", reason, pool[i].id).answer
+
+    assert [ended_with(i) for i in range(3)] == ["5", "7", "5"]
+    assert ended_with(1, "vote") == "5"
+
+
+@pytest.mark.parametrize("select", ["best", "vote"])
+def test_where_the_search_weighs_nothing_scores_do(select: Select) -> None:
+    pool = [made("5", 0.9), made("7", 0.1), made("7.0", 0.1), made(None, 0.95)]
+    weights = {pool[-1].id: 1.0}
+    found = choose(pool, weights, select, "math", StopReason.FINISHED)
+    assert found.answer == "5"
+
+
 @pytest.mark.parametrize("select", ["best", "vote"])
 def test_a_solution_whose_verification_ended_the_search_is_the_outcome(
     select: Select,

@@ -2,20 +2,23 @@
 
 import asyncio
 import inspect
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ponder.budget import LEAST_OUTPUT, Budget
-from ponder.errors import InvalidParameter
+from ponder.errors import InvalidParameter, ModelError
 from ponder.events import Event, TextDelta
 from ponder.graphs.base import Strategy, strategies, strategy
 from ponder.graphs.search.policy import Policy
+from ponder.graphs.search.tree import Node, Tree
 from ponder.graphs.tree_search import TreeSearch
 from ponder.journal import Journal
 from ponder.messages import Completion, Request
 from ponder.models.base import Capabilities, Model
+from ponder.models.scripted import ScriptedModel
 from ponder.models.simulated import Problem, SimulatedModel
 from ponder.result import Candidate, Result, StopReason, Task
 from ponder.run import areplay, aresume, asolve
@@ -116,6 +119,89 @@ async def test_scores_of_steps_steer_the_search() -> None:
     assert result.answer == "42"
 
 
+@pytest.mark.parametrize("name", STEPWISE)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_the_answer_is_what_the_policy_ends_with(
+    name: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``best``; policies differ in it, and not all go by the highest score."""
+    ends: list[Node | None] = []
+
+    def ending(self: TreeSearch, tree: Tree[Any]) -> str | None:
+        ends.append(self.best(tree))
+        return favourite(self, tree)
+
+    favourite = TreeSearch.favourite
+    monkeypatch.setattr(TreeSearch, "favourite", ending)
+    result = await run(
+        name,
+        verifier=unalike,
+        parameters={"scorer": "verifier", "select": "best", **SHORT.get(name, {})},
+        model=model(seed=seed),
+        seed=seed,
+        budget=Budget(tokens=50_000),
+    )
+
+    (end,) = ends
+    assert end is not None and end.value.candidate is not None
+    assert result.text == end.value.candidate.text
+
+
+def unalike(task: Task, candidate: Candidate) -> float:
+    """Score every text differently, between 0 and 1."""
+    return 0.1 + 0.8 * random.Random(candidate.text).random()
+
+
+SHORT: dict[str, dict[str, Any]] = {
+    "mindstar_levin": {"n": 3},
+    "rain": {"q": 3, "t": 4, "t_more": 2, "q_max": 3},
+}
+
+
+async def test_beam_search_votes_by_the_scores_of_the_last_steps() -> None:
+    verdicts = {"42": 0.6, "7": 0.7}
+    answers = iter(["42", "7", "42", "42"])
+    writer = ScriptedModel(rules=[("", lambda _: f"\\boxed{{{next(answers)}}}")])
+    result = await run(
+        "beam_search",
+        model=writer,
+        verifier=lambda task, candidate: verdicts[candidate.answer or ""],
+        parameters={"n": 4, "m": 2},
+    )
+
+    assert result.answer == "42"
+
+
+async def test_a_search_that_max_rounds_cuts_short_says_so() -> None:
+    cut = await run("best_first", verifier=half, parameters={"max_rounds": 3})
+    whole = await run("rebase", verifier=half, parameters={"n": 4})
+
+    assert any("max_rounds=3" in warning for warning in cut.warnings)
+    assert not any("max_rounds" in warning for warning in whole.warnings)
+
+
+def half(task: Task, candidate: Candidate) -> float:
+    return 0.5
+
+
+async def test_a_call_that_fails_is_told_and_asked_for_again() -> None:
+    class Stumbling(SimulatedModel):
+        calls = 0
+
+        async def generate(self, request: Request, **options: Any) -> list[Completion]:
+            self.calls += 1
+            if self.calls == 2:
+                raise ModelError("The server stumbled.")
+            return await super().generate(request, **options)
+
+    stumbling = Stumbling(problems=KNOWN, accuracy=0.5, seed=3)
+    result = await run("mindstar_beam", model=stumbling, verifier=half)
+
+    assert "The server stumbled." in result.warnings
+    assert [c.id for c in result.candidates if c.id.startswith("rescue")] == []
+    assert result.answer is not None
+
+
 async def test_a_verifier_that_raises_leaves_solutions_unscored() -> None:
     def broken(task: Task, candidate: Candidate) -> bool:
         raise RuntimeError("no disk")
@@ -140,6 +226,7 @@ async def test_without_prefill_the_next_step_is_asked_for() -> None:
     [
         ("best_first", "the step scorer's scores"),
         ("phi_decoding", "the agreement of the roll-outs alone"),
+        ("rain", "the same p for all candidates"),
         ("self_evaluation_beam", "the self-evaluation alone (lambda = 1)"),
     ],
 )
@@ -223,7 +310,7 @@ class Bounding(SimulatedModel):
 
 
 @pytest.mark.parametrize("kind", ["tokens", "input_tokens"])
-@pytest.mark.parametrize("limit", range(2500, 6000, 700))
+@pytest.mark.parametrize("limit", range(2600, 6000, 700))
 async def test_what_is_written_on_leaves_room_for_the_answer(
     kind: str, limit: int
 ) -> None:
@@ -369,6 +456,12 @@ async def test_where_nothing_can_be_written_the_vote_counts_and_says_so() -> Non
     assert ("synthesis", "a vote of the solutions") in [
         (s.missing, s.used) for s in result.substitutes
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"answers": False}, {"rollout": True}])
+def test_answers_that_are_refined_have_no_steps(wrong: dict[str, bool]) -> None:
+    with pytest.raises(InvalidParameter, match="take coat"):
+        strategy("mcts", wrong)
 
 
 def test_impossible_parameters_are_named() -> None:

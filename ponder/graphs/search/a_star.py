@@ -38,7 +38,8 @@ class AStarPolicy(FrontierPolicy[AStarFrontier]):
     h and the sampling of k continuations are as in the paper. Its g could be checked
     only against a survey (Yang et al. 2025, https://arxiv.org/abs/2511.14772), in
     which g adds up the increases of h alone. Steps from the root cost nothing, for
-    the prompt has no reward; of equal f the lower h goes first: both not given there.
+    the prompt has no reward; of equal f the lower h goes first, then the deeper: both
+    not given there.
 
     A prefix without a reward is taken after all that have one; for the costs of its
     descendants it counts as the lowest of its siblings, else as its parent.
@@ -79,8 +80,8 @@ class AStarPolicy(FrontierPolicy[AStarFrontier]):
                 memory.g[node.id] = memory.g[parent.id] + step
                 memory.r[node.id] = reward
                 h = heuristic(reward)
-                f = memory.g[node.id] + h
-                # Where f is equal, who is nearer to its end goes first.
+                # Rounded, since sums of the same rewards differ in their last bits.
+                f = round(memory.g[node.id] + h, 9)
                 memory.push((node.score is None, f, h, -node.depth), node)
 
 

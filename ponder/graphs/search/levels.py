@@ -2,12 +2,15 @@
 
 import random
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from ponder.graphs.search.policy import Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
+
+PATIENCE = 3
+"""Levels in a row of which every sample failed, after which the model is dead."""
 
 
 @dataclass
@@ -18,6 +21,10 @@ class Level:
     """Told since the last plan."""
     number: int = 0
     """Levels planned so far."""
+    wishes: tuple[Wish, ...] = ()
+    """The last of them."""
+    fruitless: int = 0
+    """How often in a row nothing came of it."""
 
 
 L = TypeVar("L", bound=Level)
@@ -36,21 +43,42 @@ class LevelPolicy(Policy[L], Generic[L]):
 
         Args:
             tree: The search; ``tree.memory.number`` is 0 at the first level.
-            born: What came of the last level, in order of id; empty at the start,
-                and where all samples of a level failed.
+            born: What came of the last level, in order of id; empty at the start.
         """
 
     def plan(self, tree: Tree[L]) -> Iterable[Wish]:
-        """Choose the next level when all of the last one was told."""
+        """Choose the next level when all of the last one was told.
+
+        A level that brought nothing is asked for again: a beam of one node would end
+        with the first call that fails.
+        """
         level = tree.memory
-        if tree.open or (level.number > 0 and not level.born):
+        if tree.open:
             return ()
+        if level.number > 0 and not level.born:
+            level.fruitless += 1
+            return level.wishes if level.fruitless < PATIENCE else ()
         born = sorted(level.born, key=lambda node: node.id)
-        level.born = []
-        wishes = tuple(self.next_level(tree, born))
+        level.born, level.fruitless = [], 0
+        level.wishes = tuple(self.next_level(tree, born))
         level.number += 1
-        return wishes
+        return level.wishes
 
     def learn(self, tree: Tree[L], expansion: Expansion, born: Sequence[Node]) -> None:
         """Keep what was born for the next choice."""
         tree.memory.born.extend(born)
+
+
+def merged(nodes: Sequence[Node]) -> list[Node]:
+    """Return one node for each text that continues the same chain.
+
+    The first one stays, or the first with a score. Nodes without text all stay.
+    """
+    kept: dict[Hashable, Node] = {}
+    for node in nodes:
+        parent = node.parent.id if node.parent is not None else -1
+        name: Hashable = (parent, node.step.text) if node.step.text else node.id
+        known = kept.get(name)
+        if known is None or (known.score is None and node.score is not None):
+            kept[name] = node
+    return list(kept.values())

@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -73,7 +74,7 @@ class MctsPolicy(Policy[Statistics]):
     are no longer asked for again."""
 
     @model_validator(mode="after")
-    def _rollouts_need_steps(self) -> "MctsPolicy":
+    def _possible(self) -> Self:
         if self.rollout and self.answers:
             raise ValueError(
                 "A whole answer has no end to roll out to: set answers=False if nodes "

@@ -52,8 +52,9 @@ class PhiPolicy(LevelPolicy[Foresight]):
     Defaults and all that the formulas leave open follow the authors' code (repository
     xufangzhi/phi-Decoding), except: a large cluster ends the foresight only at its own
     step, not later; where no final A is above 0 all solutions are clustered, while the
-    code then prefers low advantages; and its final choice takes the index of one
-    cluster from the other.
+    code then prefers low advantages; its final choice takes the index of one cluster
+    from the other; and identical steps end the foresight from ``t_min`` steps on, as a
+    large cluster does, where the code waits for one more, and there also with one beam.
 
     Not in the paper: a step that ends its solution is its own roll-out, and once
     chosen keeps its place among the M. An unknown log-probability counts as the lowest

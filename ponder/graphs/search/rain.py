@@ -155,12 +155,14 @@ class RainPolicy(Policy[Rewinding]):
     def best(self, tree: Tree[Rewinding]) -> Node | None:
         """Return the solution committed to, else the finished one of highest score.
 
-        A commitment without a score gives way to a solution that has one.
+        Those below what is committed come first. A commitment without a score gives way
+        to a solution that has one.
         """
-        base = tree.memory.base
-        if base is None or not base.final or (base.score is None and self.leaves(tree)):
-            return super().best(tree)
-        return base
+        base, leaves = tree.memory.base, self.leaves(tree)
+        if base is not None and base.final and not leaves:
+            return base
+        below = [leaf for leaf in leaves if base in leaf[0].path()]
+        return max(below, key=lambda leaf: leaf[1])[0] if below else super().best(tree)
 
     # -- inner loop ------------------------------------------------------------------
 

@@ -42,9 +42,10 @@ class RebasePolicy(LevelPolicy[Level]):
 def widths(rewards: Sequence[float | None], budget: int, t_b: float) -> list[int]:
     """Return how often to expand each node: W_j, summing to the budget.
 
-    Rounding each share alone need not sum to the budget, so nodes are served in order
-    of their rewards, each by the formula over those not yet served and the width that
-    is left. The first node, and all where the shares are whole, get the formula's W_j.
+    Where the rounded shares do not sum to the budget, those are rounded up that have
+    the largest fractions, as many as do: each W_j is the formula's rounded up or down,
+    and a node of higher reward never gets less. Of equal shares the known one goes
+    before the unknown, then the one that is first.
 
     Args:
         rewards: R_j, 0 to 1. One that is unknown counts as the lowest that is known.
@@ -52,20 +53,16 @@ def widths(rewards: Sequence[float | None], budget: int, t_b: float) -> list[int
         t_b: T_b.
     """
     known = [r for r in rewards if r is not None]
-    low = min(known, default=0.0)
-    top = max(known, default=0.0)
-    order = sorted(range(len(rewards)), key=lambda j: -_or(rewards[j], low))
-    weights = [math.exp((_or(r, low) - top) / t_b) for r in rewards]
-    shares, left, mass = [0] * len(rewards), max(budget, 0), math.fsum(weights)
-    for j in order:
-        last = j == order[-1]
-        shares[j] = left if last else min(left, round(left * weights[j] / mass))
-        left -= shares[j]
-        mass -= weights[j]
-        if left == 0 or mass <= 0:
-            break
+    low, top = min(known, default=0.0), max(known, default=0.0)
+    weights = [math.exp(((low if r is None else r) - top) / t_b) for r in rewards]
+    mass = math.fsum(weights)
+    ideal = [max(budget, 0) * w / mass for w in weights]
+    shares = [math.floor(q) for q in ideal]
+    rest = max(budget, 0) - sum(shares)
+
+    def need(j: int) -> tuple[float, float, bool, int]:
+        return shares[j] - ideal[j], -ideal[j], rewards[j] is None, j
+
+    for j in sorted(range(len(rewards)), key=need)[:rest]:
+        shares[j] += 1
     return shares
-
-
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value

@@ -2,13 +2,13 @@
 
 import math
 import random
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pydantic import Field
 
-from ponder.graphs.search.levels import Level, LevelPolicy
+from ponder.graphs.search.levels import Level, LevelPolicy, merged
 from ponder.graphs.search.policy import Wish
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 
@@ -25,10 +25,10 @@ class Chain(NamedTuple):
     """How many they are."""
 
     def then(self, step: Step, lam: float) -> "Chain":
-        """Return the chain with one more step; one without C changes nothing."""
-        if step.score is None:
-            return self
+        """Return the chain with one more step; one of unknown score changes nothing."""
         score = step_score(step.score, step.logprob, step.tokens, lam)
+        if score is None:
+            return self
         log_score = math.log(score) if score > 0 else -math.inf
         return Chain(self.log_product + log_score, self.known + 1)
 
@@ -65,7 +65,8 @@ class SelfEvaluationPolicy(LevelPolicy[Beams]):
 
     Without log-probabilities a step scores C (lambda = 1). A step without C is left
     out of the mean, and its chain is drawn only after all chains that end in a step
-    with C.
+    with C. Finished chains that are in no beam any more are no answer, unless there is
+    no other.
     """
 
     k: int = Field(default=5, ge=1)
@@ -108,15 +109,20 @@ class SelfEvaluationPolicy(LevelPolicy[Beams]):
             chains[node.id] = chain.then(node.step, self.lam)
 
     def leaves(self, tree: Tree[Beams]) -> list[tuple[Node, float]]:
-        """Return the finished chains with their scores E as weights."""
-        chains = tree.memory.chains
-        return [(node, chains[node.id].score) for node, _ in super().leaves(tree)]
+        """Return the finished beams with their scores E as weights.
+
+        Where none of the beams is finished, all finished chains.
+        """
+        beams, chains = set(tree.memory.beams), tree.memory.chains
+        known = [node for node, _ in super().leaves(tree)]
+        kept = [node for node in known if node in beams] or known
+        return [(node, chains[node.id].score) for node in kept]
 
     def _draw(self, tree: Tree[Beams], nodes: Sequence[Node]) -> list[Node]:
         ordered = sorted(nodes, key=lambda node: node.id)
         tau = temperature(self.tau, self.alpha, tree.memory.number - 1)
-        scored = [node for node in ordered if node.score is not None]
-        others = [node for node in ordered if node.score is None]
+        scored = [node for node in ordered if _known(node, tree.memory.chains)]
+        others = [node for node in ordered if not _known(node, tree.memory.chains)]
         drawn: list[Node] = []
         for group in (scored, others):
             scores = [tree.memory.chains[node.id].score for node in group]
@@ -125,11 +131,14 @@ class SelfEvaluationPolicy(LevelPolicy[Beams]):
         return drawn
 
 
-def step_score(c: float, logprob: float | None, tokens: int, lam: float) -> float:
+def step_score(
+    c: float | None, logprob: float | None, tokens: int, lam: float
+) -> float | None:
     """Return C^lambda P^(1 - lambda), with P = exp(logprob / tokens).
 
     Args:
-        c: C, probability that the step is right, 0 to 1.
+        c: C, probability that the step is right, 0 to 1; ``None``, where it could not
+            be read, leaves the score unknown, but for lambda = 0, which needs no C.
         logprob: Sum of the log-probabilities (nats) of its tokens; ``None``, where
             the model gives none, makes lambda 1.
         tokens: How many tokens it has.
@@ -138,6 +147,8 @@ def step_score(c: float, logprob: float | None, tokens: int, lam: float) -> floa
     if logprob is None:
         return c
     p = math.exp(logprob / max(tokens, 1))
+    if c is None:
+        return p if lam == 0 else None
     return float(c**lam * p ** (1 - lam))
 
 
@@ -166,19 +177,10 @@ def draw(scores: Sequence[float], k: int, tau: float, rng: random.Random) -> lis
     return order[: max(k, 0)]
 
 
-def merged(nodes: Sequence[Node]) -> list[Node]:
-    """Return one node for each text that continues the same chain.
-
-    The first one stays, or the first with a score. Nodes without text all stay.
-    """
-    kept: dict[Hashable, Node] = {}
-    for node in nodes:
-        parent = node.parent.id if node.parent is not None else -1
-        name: Hashable = (parent, node.step.text) if node.step.text else node.id
-        known = kept.get(name)
-        if known is None or (known.score is None and node.score is not None):
-            kept[name] = node
-    return list(kept.values())
+def _known(node: Node, chains: Mapping[int, Chain]) -> bool:
+    """Whether the score of the last step is known."""
+    parent = chains[node.parent.id] if node.parent else Chain()
+    return chains[node.id].known > parent.known
 
 
 def samples(n: int, k: int, beams: int) -> int:

@@ -66,8 +66,9 @@ def search(
         policy: The policy.
         world: What comes of an expansion.
         seed: Seed of the search.
-        k: Most samples in a batch.
-        limit: Most samples in all.
+        k: Most samples in a batch; by default what the policy plans at a time.
+        limit: Samples in all after which nothing more is asked for; with ``k``, the
+            most.
         shuffle: Tell the expansions of a batch in a random order.
     """
     tree = policy.start(seed=seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from ponder.graphs.search.levels import Level, LevelPolicy
+from ponder.graphs.search.levels import Level, LevelPolicy, merged
 from ponder.graphs.search.policy import Wish, rank
 from ponder.graphs.search.tree import Node, Tree
 
@@ -31,7 +31,8 @@ class BreadthFirstPolicy(LevelPolicy[Breadth]):
     The paper's tasks have a fixed number of steps. Here a solution may also finish
     early: it then keeps competing for its place among the b with its value, and is the
     output itself if it is the best state of S_T. Where nothing is left to expand, T is
-    not waited for. States without a value come after all that have one.
+    not waited for. States without a value come after all that have one. A thought that
+    a state has twice counts once, as in the authors' code.
     """
 
     b: int = Field(default=5, ge=1)
@@ -53,7 +54,7 @@ class BreadthFirstPolicy(LevelPolicy[Breadth]):
             return [Wish(tree.root, self.k)]
         if level.chosen is not None:
             return ()
-        states = breadth([*level.finished, *born], self.b)
+        states = breadth([*level.finished, *merged(born)], self.b)
         level.finished = [state for state in states if state.final]
         live = [state for state in states if not state.final]
         if live and level.number < self.t:

@@ -65,6 +65,16 @@ def test_of_equal_f_the_lower_h_goes_first_then_the_first() -> None:
     assert [told(policy, tree).id for _ in range(3)] == [3, 4, 2]
 
 
+def test_rounding_errors_do_not_decide_a_tie() -> None:
+    """0.8 then 0.7 and 0.6 at once both have f = 0.4; the former has the lower h."""
+    policy = AStarPolicy(k=2)
+    tree = policy.start()
+    told(policy, tree, Step(score=0.8), Step(score=0.6))
+    told(policy, tree, Step(score=0.7), Step(score=0.1))
+
+    assert told(policy, tree).id == 3
+
+
 def test_it_stops_at_the_first_solution_taken_not_at_the_first_found() -> None:
     policy = AStarPolicy(k=2)
     tree = policy.start()

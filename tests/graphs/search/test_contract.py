@@ -14,7 +14,7 @@ from ponder.errors import InvalidParameter
 from ponder.graphs import search as package
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.simulate import noise, search, shape
-from ponder.graphs.search.tree import Step
+from ponder.graphs.search.tree import Expansion, Step
 
 
 def _policies() -> list[type[Policy[Any]]]:
@@ -123,6 +123,20 @@ def test_a_dead_model_ends_the_search(kind: type[Policy[Any]]) -> None:
 
     assert len(tree.nodes) == 1
     assert kind().best(tree) is None
+
+
+@every_policy
+def test_one_call_that_fails_does_not_end_the_search(kind: type[Policy[Any]]) -> None:
+    calls, world = 0, noise(2)
+
+    def second_fails(expansion: Expansion) -> list[Step]:
+        nonlocal calls
+        calls += 1
+        return [] if calls == 2 else world(expansion)
+
+    tree = search(kind(), second_fails, limit=200)
+
+    assert calls > 2 and tree.finals
 
 
 @every_policy

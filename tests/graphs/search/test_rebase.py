@@ -34,12 +34,25 @@ def test_widths_sum_to_the_budget(
 ) -> None:
     shares = widths(rewards, budget, t_b)
 
+    ideal = formula(rewards, budget, t_b)
     assert sum(shares) == budget
-    assert all(w >= 0 for w in shares)
-    best = max(range(len(rewards)), key=lambda j: rewards[j])
-    assert shares[best] == round(formula(rewards, budget, t_b)[best]) or (
-        len(rewards) == 1
-    )
+    assert all(abs(w - q) < 1 + 1e-9 for w, q in zip(shares, ideal, strict=True))
+    by_reward = sorted(range(len(rewards)), key=lambda j: (-rewards[j], j))
+    served = [shares[j] for j in by_reward]
+    assert served == sorted(served, reverse=True)
+    rounded = [round(q) for q in ideal]
+    halves = any(abs(q % 1 - 0.5) < 1e-9 for q in ideal)
+    if sum(rounded) == budget and not halves:
+        assert shares == rounded
+
+
+def test_what_rounding_leaves_goes_to_the_better_and_the_known() -> None:
+    assert widths([0.93, 0.68, 0.65, 0.65], 4, 0.1) == [4, 0, 0, 0]
+    assert widths([0.84, 0.86, 0.88, 0.9], 1, 0.1) == [0, 0, 0, 1]
+    assert widths([0.9, 0.9], 1, 0.1) == [1, 0]
+    assert widths([None, 0.9], 1, 0.1) == [0, 1]
+    assert widths([0.9, 0.1], 0, 0.1) == [0, 0]
+    assert widths([], 3, 0.1) == []
 
 
 def test_unknown_rewards_count_as_the_lowest_and_none_known_as_equal() -> None:

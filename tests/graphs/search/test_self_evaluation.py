@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ponder.graphs.search.levels import merged
 from ponder.graphs.search.self_evaluation import (
     Beams,
     Chain,
     SelfEvaluationPolicy,
     draw,
-    merged,
     samples,
     step_score,
     temperature,
@@ -155,6 +155,26 @@ def test_finished_beams_compete_on_until_all_drawn_are_finished() -> None:
     assert weights == pytest.approx({1: 0.6, 6: math.sqrt(0.9 * 0.8)})
     best = policy.best(tree)
     assert best is not None and best.id == 6
+
+
+def test_a_solution_that_fell_out_of_the_beam_is_no_answer() -> None:
+    policy = SelfEvaluationPolicy(k=1, n=2, tau=0)
+    tree = policy.start()
+    told(policy, tree, Step(score=0.8, final=True), Step(score=0.9))
+    told(policy, tree, Step(score=0.4, final=True), Step(score=0.1, final=True))
+
+    assert policy.done(tree)
+    assert [node.id for node, _ in policy.leaves(tree)] == [3]
+    assert math.sqrt(0.9 * 0.4) < 0.8
+
+
+def test_the_probability_alone_needs_no_c() -> None:
+    """lambda = 0: C^0 P^1 = P."""
+    policy = SelfEvaluationPolicy(k=1, n=2, tau=0, lam=0)
+    for steps in ([-9.0, -0.1], [-0.1, -9.0]):
+        tree = policy.start()
+        told(policy, tree, *(Step(logprob=x) for x in steps))
+        assert policy.ask(tree)[0].node.step.logprob == -0.1
 
 
 def test_steps_without_c_are_drawn_only_after_all_with_one() -> None:

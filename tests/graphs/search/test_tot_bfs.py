@@ -43,6 +43,24 @@ def test_breadth_has_the_largest_sum_of_all_subsets(
     assert len(kept) == min(b, len(scores))
 
 
+def test_the_same_thought_takes_one_place() -> None:
+    world = scripted(
+        {
+            None: [
+                Step("a", 0.9, text="a"),
+                Step("a", 0.9, text="a"),
+                Step("b", 0.8, text="b"),
+            ]
+        }
+    )
+    tree = BreadthFirstPolicy(b=2, k=3, t=2).start()
+    policy = BreadthFirstPolicy(b=2, k=3, t=2)
+    (first,) = policy.ask(tree)
+    policy.tell(tree, first, world(first))
+
+    assert [wish.node.step.value for wish in policy.ask(tree)] == ["a", "b"]
+
+
 def test_ties_go_to_the_first_and_unknown_values_last() -> None:
     assert [n.id for n in breadth(nodes([0.5, 0.7, 0.5, 0.5]), 3)] == [1, 0, 2]
     assert [n.id for n in breadth(nodes([None, 0.0, None]), 2)] == [1, 0]
