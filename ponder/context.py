@@ -14,8 +14,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from ponder.budget import Ledger, Reservation
-from ponder.concurrency import chain
+from ponder.budget import LEAST_OUTPUT, Ledger, Reservation
+from ponder.concurrency import chain, settle
 from ponder.errors import (
     ControlFlow,
     InvalidInput,
@@ -24,6 +24,8 @@ from ponder.errors import (
     OutOfBudget,
     PonderError,
     ReplayDrift,
+    RetrievalError,
+    VerifierError,
 )
 from ponder.events import (
     CallFailed,
@@ -45,8 +47,23 @@ from ponder.passages import Passage, Retriever
 from ponder.result import Candidate, Substitute, Task, Verdict
 from ponder.thoughts import Thought, ThoughtGraph
 
+_REMEMBERED: dict[str, type[PonderError]] = {
+    kind.__name__: kind for kind in (VerifierError, RetrievalError, ModelError)
+}
+"""Failures that a run goes on after, so that a replay must meet them again."""
+
 T = TypeVar("T")
 Path = tuple[str | int, ...]
+
+
+def place_id(path: Path) -> str:
+    """Return a place as text: ``sample/3``."""
+    return "/".join(map(str, path))
+
+
+def in_order(path: Path) -> tuple[tuple[int, str], ...]:
+    """Return what to sort places by: names by letters, numbers by their value."""
+    return tuple((p, "") if isinstance(p, int) else (-1, p) for p in path)
 
 
 @runtime_checkable
@@ -112,9 +129,16 @@ class Shared:
     """The run was resumed with another budget: ask again what was refused."""
     substitutes: dict[tuple[str, str], Substitute] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    noted: dict[object, Path] = field(default_factory=dict)
+    """Where each substitute and warning was noted: the first in the order of places,
+    so that a result does not depend on which branch was there first."""
     paths: set[str] = field(default_factory=set)
     failures: list[PonderError] = field(default_factory=list)
     roles: dict[str, Usage] = field(default_factory=dict)
+
+    def place(self, noted: object) -> tuple[tuple[int, str], ...]:
+        """Return what to sort a substitute or a warning by."""
+        return in_order(self.noted[noted])
 
     def spend(self, role: str, usage: Usage) -> None:
         """Note who spent what; the ledger keeps the sum, and the time."""
@@ -143,7 +167,7 @@ class RunContext:
     @property
     def id(self) -> str:
         """The place, as text: ``sample/3``."""
-        return "/".join(str(part) for part in self.path)
+        return place_id(self.path)
 
     def at(self, *parts: str | int) -> "RunContext":
         """Return the context of a place below this one."""
@@ -228,6 +252,8 @@ class RunContext:
         request = self._seeded(request, model)
         if isinstance(model, Composite):
             return await model.generate_within(self, request)
+        if request.n > 1 and not model.capabilities.n:
+            return await self._one_by_one(model, request)
         key = content_key(request.model_dump_json(exclude_defaults=True))
         entry = self._find(key)
         if entry is not None and not self._retry(entry):
@@ -259,7 +285,6 @@ class RunContext:
             ReplayDrift: A replay has no such call.
         """
         model = model or self.model
-        model.require("score")
         requests = [
             Request(messages=tuple(messages), prefill=text)
             for text in ("", *continuations)
@@ -270,7 +295,9 @@ class RunContext:
         if entry is not None and not self._retry(entry):
             self._served(entry, model)
             return [float(score) for score in entry.body["scores"]]
-        prompt, *whole = (model.count_tokens(request) for request in requests)
+        with self._noting(key):
+            model.require("score")
+            prompt, *whole = (model.count_tokens(request) for request in requests)
         read = prompt + sum(max(0, tokens - prompt) for tokens in whole)
         usage = Usage(calls=1, input_tokens=read)
         usage = usage.model_copy(update={"cost": model.price(usage)})
@@ -286,23 +313,61 @@ class RunContext:
         return scores
 
     async def remember(
-        self, content: str, compute: Callable[[], Awaitable[dict[str, Any]]]
+        self,
+        content: str,
+        compute: Callable[[], Awaitable[dict[str, Any]]],
+        *,
+        timed: bool = False,
     ) -> dict[str, Any]:
         """Do something once per place, and give its journaled value ever after.
 
-        For effects other than model calls: tools, retrieval, a user's verifier.
+        For effects other than model calls: tools, retrieval, a user's verifier. That
+        it failed is remembered, too; a resumed run tries again.
 
         Args:
             content: What decides the value; a change of it is a drift.
             compute: Does it, and returns JSON data.
+            timed: It may take long: it is cancelled when the seconds of the budget
+                are over, and not begun after that.
+
+        Raises:
+            OutOfBudget: The seconds of the budget are over.
+            PonderError: What ``compute`` raised.
         """
         key = content_key(content)
         entry = self._find(key)
-        if entry is not None and entry.kind == "value":
+        if entry is not None and not self._retry(entry):
+            if entry.kind == "refusal":
+                raise self._refuse(OutOfBudget(entry.body["dimension"]))
+            if entry.kind == "failure":
+                raise _REMEMBERED[entry.body["kind"]](entry.body["error"])
             return entry.body
-        value = await compute()
+        try:
+            value = await (self._in_time(compute) if timed else compute())
+        except OutOfBudget as stop:
+            self._record(key, "refusal", {"dimension": stop.dimension})
+            raise
+        except tuple(_REMEMBERED.values()) as error:
+            kind = next(n for n, c in _REMEMBERED.items() if isinstance(error, c))
+            self._record(key, "failure", {"error": str(error), "kind": kind})
+            raise
         self._record(key, "value", value)
         return value
+
+    async def _in_time(
+        self, compute: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        seconds = self.ledger.seconds_left(wrap_up=self.wrapping_up)
+        if seconds is not None and seconds <= 0:
+            raise self._refuse(OutOfBudget("seconds"))
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await compute()
+        except TimeoutError:
+            if limit.expired():
+                raise self._refuse(OutOfBudget("seconds")) from None
+            raise
 
     async def retrieve(self, query: str, k: int) -> list[Passage]:
         """Search the documents of the run; a search is made once per place.
@@ -382,17 +447,26 @@ class RunContext:
 
     def substitute(self, missing: str, used: str) -> None:
         """Note, once, that something was missing and something else was used."""
-        if (missing, used) in self.shared.substitutes:
-            return
-        note = Substitute(missing=missing, used=used, where=self.id)
+        new = self._first((missing, used))
+        where = place_id(self.shared.noted[missing, used])
+        note = Substitute(missing=missing, used=used, where=where)
         self.shared.substitutes[missing, used] = note
-        self.shared.emit(Substituted(substitute=note))
+        if new:
+            self.shared.emit(Substituted(substitute=note))
 
     def warn(self, message: str) -> None:
         """Tell, once, that something is not as it should be."""
-        if message not in self.shared.warnings:
+        if self._first(message):
             self.shared.warnings.append(message)
             self.shared.emit(Warned(message=message))
+
+    def _first(self, what: object) -> bool:
+        """Note the place of something; return whether it was not known before."""
+        noted = self.shared.noted
+        new = what not in noted
+        if new or in_order(self.path) < in_order(noted[what]):
+            noted[what] = self.path
+        return new
 
     def _seeded(self, request: Request, model: Model) -> Request:
         if request.seed is not None:
@@ -414,7 +488,7 @@ class RunContext:
         if entry is None and self.shared.replaying:
             raise ReplayDrift(
                 f"The journal holds no call at '{self.id}' with this content. Replay "
-                "with the strategy, parameters and version that made the run."
+                "with the strategy, parameters, verifier and version that made the run."
             )
         return entry
 
@@ -439,12 +513,29 @@ class RunContext:
         self.shared.emit(CallFinished(path=self.id, usage=entry.usage, replayed=True))
         return completions
 
-    async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
-        reservation = await self._reserved(self._estimate(model, request), key)
-        granted = reservation.granted.output_tokens // request.n
-        request = request.model_copy(
-            update={"max_tokens": min(request.max_tokens, max(1, granted))}
+    async def _one_by_one(self, model: Model, request: Request) -> list[Completion]:
+        """Make a call for each completion; those that failed are left out.
+
+        Raises:
+            OutOfBudget: The budget admits none of them.
+            ModelError: All of them failed.
+        """
+        self.substitute("n", "a call for each sample")
+        outcomes = await settle(
+            [self.at(i).generate(_single(request, i), model) for i in range(request.n)]
         )
+        made = [c for found in outcomes if isinstance(found, list) for c in found]
+        failures = [found for found in outcomes if isinstance(found, Exception)]
+        for failure in failures:
+            if not made or not isinstance(failure, OutOfBudget | ModelError):
+                raise failure
+        return made
+
+    async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
+        with self._noting(key):
+            estimate = self._estimate(model, request)
+        reservation = await self._reserved(estimate, key)
+        request = _within(request, reservation.granted.output_tokens)
         completions = await self._called(model, request, reservation, key)
         usage = _total(completions)
         reservation.settle(usage)
@@ -527,6 +618,15 @@ class RunContext:
             reservation.refund()
             raise
 
+    @contextmanager
+    def _noting(self, key: str) -> Iterator[None]:
+        """Note that a call failed before it could be made, and cost nothing."""
+        try:
+            yield
+        except ModelError as error:
+            self._record(key, "failure", {"error": str(error), "role": self.role})
+            raise self._failed(error) from error
+
     def _estimate(self, model: Model, request: Request) -> Usage:
         usage = Usage(
             calls=1,
@@ -561,6 +661,24 @@ class RunContext:
         self.shared.failures.append(error)
         self.shared.emit(CallFailed(path=self.id, error=str(error)))
         return error
+
+
+def _single(request: Request, index: int) -> Request:
+    """Return the request for one of its completions, with a seed of its own."""
+    seed = None if request.seed is None else request.seed + index
+    return request.model_copy(update={"n": 1, "seed": seed})
+
+
+def _within(request: Request, output_tokens: int) -> Request:
+    """Return a request that stays within what was granted.
+
+    Replies get shorter first; where they would be too short to be of use, there are
+    fewer of them.
+    """
+    least = max(1, min(LEAST_OUTPUT, request.max_tokens))
+    n = min(request.n, max(1, output_tokens // least))
+    most = min(request.max_tokens, output_tokens // n)
+    return request.model_copy(update={"n": n, "max_tokens": max(1, most)})
 
 
 def _leave_room(seconds: float | None) -> float | None:

@@ -193,13 +193,17 @@ def _retriever_again(record: RunRecord, settings: Settings) -> Retriever:
         ) from None
 
 
-def plan_replay(record: RunRecord, strategy: Strategy | None) -> Plan:
+def plan_replay(
+    record: RunRecord,
+    strategy: Strategy | None,
+    verifier: Verifier | Check | str | None = None,
+) -> Plan:
     """Turn the record of a run into a plan that can call nothing."""
     return Plan(
         record,
         strategy or as_strategy(record.strategy),
         _replayed_model(record.model, Capabilities.model_validate(record.capabilities)),
-        _replayed_verifier(record.verifier),
+        as_verifier(verifier) if verifier else _replayed_verifier(record.verifier),
         Budget.model_validate(record.budget),
         _ReplayedRetriever(record.retriever) if record.retriever else None,
     )
@@ -224,7 +228,7 @@ def _replayed_model(name: str, capabilities: Capabilities) -> Model:
 
 def _replayed_verifier(name: str | None) -> Verifier | None:
     if name is None or name == "judge":
-        return None
+        return as_verifier(name) if name else None
     return as_verifier(_unreachable_check(name))
 
 

@@ -148,6 +148,7 @@ async def areplay(
     run_id: str,
     *,
     strategy: Strategy | None = None,
+    verifier: Verifier | Check | str | None = None,
     journal: Journal | None = None,
     settings: Settings | None = None,
     on_event: Emit | None = None,
@@ -157,6 +158,8 @@ async def areplay(
     Args:
         run_id: The run; a unique beginning is enough.
         strategy: Only for a strategy that has no name.
+        verifier: Only for one that asks a model in a way of its own, such as
+            ``constraint_verifier()`` or a ``Judge`` with other settings.
         journal: Where the run is kept; by default the user's journal.
         settings: By default from the environment and the config file.
         on_event: Told of every event.
@@ -176,7 +179,7 @@ async def areplay(
                 f"Go on with it first: ponder resume {info.run_id}"
             )
         stored = Result.model_validate(info.result)
-        plan = plan_replay(info.record, strategy)
+        plan = plan_replay(info.record, strategy, verifier)
         log = opened.read(info.run_id)
         return await _run(plan, log, opened, on_event, stored=stored)
 
@@ -310,7 +313,8 @@ async def _run(
         with chain_from(0) as critical:
             outcome = await _outcome(plan, context)
         result = _result(plan, context, outcome, stored)
-        result = result.model_copy(update={"critical_tokens": critical.length})
+        longest = stored.critical_tokens if stored is not None else critical.length
+        result = result.model_copy(update={"critical_tokens": longest})
     except asyncio.CancelledError:
         _note(journal, log, RunStatus.CANCELLED, None, emit)
         emit(RunCancelled(run_id=plan.record.run_id))
@@ -359,7 +363,7 @@ def _ledger(plan: Plan, log: RunLog, stored: Result | None) -> Ledger:
 def _result(
     plan: Plan, context: RunContext, outcome: Outcome, stored: Result | None
 ) -> Result:
-    usage = context.ledger.spent
+    usage, shared = context.ledger.spent, context.shared
     if stored is not None:
         seconds = stored.usage.seconds
         usage = context.shared.log.spent.model_copy(update={"seconds": seconds})
@@ -372,10 +376,13 @@ def _result(
         stop_reason=outcome.stop_reason,
         usage=usage,
         roles=stored.roles if stored is not None else context.shared.roles,
-        substitutes=tuple(context.shared.substitutes.values()),
+        substitutes=tuple(
+            shared.substitutes[what]
+            for what in sorted(shared.substitutes, key=shared.place)
+        ),
         verdict=outcome.verdict,
         citations=outcome.citations,
-        warnings=tuple(context.shared.warnings),
+        warnings=tuple(sorted(shared.warnings, key=shared.place)),
         graph=context.shared.graph.to_json(),
     )
 

@@ -1,13 +1,21 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ponder
 from ponder import Budget, Journal, ScriptedModel, SimulatedModel, Task
-from ponder.errors import InvalidInput, InvalidParameter, PonderError, UnknownName
+from ponder.errors import (
+    InvalidInput,
+    InvalidParameter,
+    ModelError,
+    ModelFileError,
+    PonderError,
+    UnknownName,
+)
 from ponder.graphs.base import strategy
-from ponder.messages import assistant, user
+from ponder.messages import Completion, Request, assistant, user
 from ponder.models.litellm import LiteLLMModel
 from ponder.result import Candidate, StopReason
 
@@ -288,3 +296,53 @@ async def test_the_result_divides_usage_by_role_and_knows_the_longest_chain(
     assert result.critical_tokens == 4 + 5
     replayed = await ponder.areplay(result.run_id, journal=journal)
     assert replayed == result
+
+
+class Unloadable(SimulatedModel):
+    """A model whose file turns out to be missing when it is first needed."""
+
+    def count_tokens(self, request: Request) -> int:
+        raise ModelFileError("model.gguf is not there. Pull it first.")
+
+
+@pytest.mark.parametrize("name", ["direct", "best_of_n", "tree_of_thoughts", "plangen"])
+async def test_a_model_that_cannot_count_fails_with_its_own_error(name: str) -> None:
+    with pytest.raises(ModelFileError, match="Pull it first"):
+        await ponder.asolve(QUESTION, strategy=name, model=Unloadable(seed=1))
+
+
+async def test_answers_that_were_paid_outlast_a_refused_one() -> None:
+    """A strategy in the place of a model is asked for several at once."""
+    inner = strategy("best_of_n", {"n": 2, "max_tokens": 64})
+    result = await ponder.asolve(
+        QUESTION,
+        strategy=strategy("rebase", {"n": 8, "select": "vote"}),
+        model=inner.as_model(SimulatedModel(seed=1)),
+        verifier=is_42,
+        budget=Budget(calls=5),
+    )
+
+    assert result.candidates
+    assert result.answer is not None
+
+
+async def test_a_result_does_not_depend_on_which_branch_warned_first(
+    journal: Journal,
+) -> None:
+    class Uneven(SimulatedModel):
+        async def generate(self, request: Request, **options: Any) -> list[Completion]:
+            if "Yes or No" in request.messages[-1].content:
+                slow = (request.seed or 0) % 2
+                await asyncio.sleep(0.02 * slow)
+                raise ModelError(f"The judge has left by door {slow}.")
+            return await super().generate(request, **options)
+
+    result = await ponder.asolve(
+        QUESTION,
+        strategy=strategy("best_of_n", {"n": 6}),
+        model=Uneven(seed=1),
+        journal=journal,
+    )
+
+    assert len(result.warnings) == 2
+    assert await ponder.areplay(result.run_id, journal=journal) == result

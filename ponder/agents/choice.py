@@ -13,6 +13,9 @@ REMINDER = """\
 
 Answer with one of these words, and with nothing else: {words}."""
 
+LEAST = 0.1
+"""Probability of all words together below which a model answers something else."""
+
 TOP = 20
 """Log-probabilities asked for; the most that OpenAI's interface gives."""
 
@@ -79,14 +82,15 @@ def probabilities(
             punctuation around it are counted to it.
 
     Returns:
-        The share of each in their sum; ``None`` if none of them is among the tokens.
+        The share of each in their sum; ``None`` if that is less than ``LEAST``: what
+        is left over for a word then says nothing of what the model thinks.
     """
     mass = {normal(word): 0.0 for word in words}
     for token, logprob in top.items():
-        if normal(token) in mass:
-            mass[normal(token)] += math.exp(logprob)
+        if normal(token) in mass and math.isfinite(logprob):
+            mass[normal(token)] += math.exp(min(0.0, logprob))
     total = math.fsum(mass.values())
-    return {w: mass[normal(w)] / total for w in words} if total > 0 else None
+    return {w: mass[normal(w)] / total for w in words} if total >= LEAST else None
 
 
 def normal(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ponder.agents._structured import ask, last_json
 from ponder.agents.constraints import ConstraintExtractor, extract
@@ -49,11 +49,14 @@ LOWEST, HIGHEST = -100, 100
 LONGEST = 400
 """Characters of the feedback."""
 
-# Neither a percentage nor the beginning of a range.
+# Neither a percentage, nor the beginning of a range, nor on another scale.
 _SCORE = re.compile(
-    r"score(?:\s+(?:is|of))?\W{0,5}?(-?\d+(?:\.\d+)?)(?!\.?\d|\s*(?:%|to\b|[-–]\s*\d))",
+    r"score(?:\s+(?:is|of))?[^\w-]{0,5}?(-?\d+(?:\.\d+)?)"
+    r"(?!\.?\d|\s*(?:%|to\b|-\s*\d|(?:/|out of)\s*(?!100\b)\d))",
     re.IGNORECASE,
 )
+_DASH = re.compile("[\u2012-\u2015\u2212]\\s*(?=\\d)")
+"""What some write for the minus before a number."""
 
 
 def constraint_verifier(
@@ -117,6 +120,7 @@ class ConstraintVerifier:
     max_tokens: int
     prompt: str
     name: str = field(init=False)
+    journaled: ClassVar[bool] = True
     runs: dict[tuple[int, str], _Extraction] = field(default_factory=dict, repr=False)
     """Constraints by run and question, for as long as the run goes on."""
 
@@ -206,17 +210,26 @@ def scored(text: str) -> tuple[str, float] | None:
     Returns:
         ``None`` if it states no score from -100 to 100.
     """
+    text = _DASH.sub("-", text)
     value = last_json(text)
     if isinstance(value, dict) and "score" in value:
-        feedback, score = str(value.get("feedback", "")), value["score"]
+        feedback, score = str(value.get("feedback", "")), _number(value["score"])
     else:
         found = _SCORE.findall(text)
         feedback, score = text, float(found[-1]) if found else None
-    if isinstance(score, bool) or not isinstance(score, int | float):
+    if score is None or not LOWEST <= score <= HIGHEST:
         return None
-    if not LOWEST <= score <= HIGHEST:
+    return feedback.strip(), score
+
+
+def _number(value: object) -> float | None:
+    """Return a number, also one that a model has put into quotes."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return feedback.strip(), float(score)
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def normalised(score: float) -> float:

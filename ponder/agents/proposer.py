@@ -1,5 +1,6 @@
 """The role that goes on from a partial solution: the next step, or the rest of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -126,10 +127,9 @@ class _Continuing:
         completions = await context.generate(
             request.model_copy(update={"n": n, "max_tokens": most})
         )
-        return [
-            replace(p, final=True) if whole else p
-            for p in (self._proposal(c, most == limit) for c in completions)
-        ]
+        room = math.inf if whole else limit
+        proposals = [self._proposal(c, room, first=not prefix) for c in completions]
+        return [replace(p, final=True) if whole else p for p in proposals]
 
     def request(
         self, task: Task, prefix: str, context: RunContext, *, whole: bool
@@ -157,16 +157,20 @@ class _Continuing:
             logprobs=0 if self.logprobs and model.capabilities.logprobs else None,
         )
 
-    def _proposal(self, completion: Completion, last: bool) -> Proposal:
-        """Read a completion; one that is cut at the ``last`` limit grows no more."""
-        text = completion.text
+    def _proposal(
+        self, completion: Completion, room: float, *, first: bool
+    ) -> Proposal:
+        """Read a completion; one that takes all the room grows no more."""
+        text, logprob = completion.text, completion.logprob
+        tokens = max(1, completion.usage.output_tokens)
         cut = completion.finish_reason in ("length", "time")
-        # A step that says nothing is how a model ends that has said all.
-        final = extract(text) is not None or not text.strip() or (cut and last)
+        # A step that says nothing is how a model ends that has said all; at the start
+        # it is a delimiter before the first step.
+        ended = extract(text) is not None or not (text.strip() or first)
         return Proposal(
-            text=text if final or cut else text + self.delimiter,
-            final=final,
-            truncated=cut,
-            logprob=completion.logprob,
-            output_tokens=max(1, completion.usage.output_tokens),
+            text=text if ended or cut else text + self.delimiter,
+            final=ended or tokens >= room,
+            truncated=cut or (tokens >= room and not ended),
+            logprob=logprob if logprob is None or math.isfinite(logprob) else None,
+            output_tokens=tokens,
         )

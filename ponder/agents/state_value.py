@@ -141,7 +141,7 @@ def by_function(function: ValueFunction) -> StateValue:
                 return {"value": None, "error": f"{type(error).__name__}: {error}"}
 
         content = f"{name}\x00{task.question}\x00{trail.model_dump_json()}"
-        found = await context.remember(content, compute)
+        found = await context.remember(content, compute, timed=True)
         if "error" in found:
             context.warn(f"Value function '{name}' failed: {found['error']}")
         return None if found["value"] is None else float(found["value"])

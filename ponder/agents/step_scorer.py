@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 from ponder.agents.answers import extract
 from ponder.agents.choice import choose
 from ponder.agents.proposer import Proposal
-from ponder.context import RunContext
+from ponder.context import RunContext, Verifier
 from ponder.errors import InvalidParameter, ModelError, UnknownName, VerifierError
 from ponder.messages import Message, assistant, system, user
 from ponder.models.base import Model
@@ -224,6 +224,9 @@ class _LogProb:
         if proposal.logprob is None:
             context.substitute("logprobs", "steps without a score")
             return None
+        if not proposal.text.strip():
+            # What is not there is neither likely nor unlikely.
+            return None
         return math.exp(min(0.0, proposal.logprob / max(1, proposal.output_tokens)))
 
 
@@ -234,12 +237,7 @@ class _RunVerifier:
     async def score(
         self, task: Task, prefix: str, proposal: Proposal, context: RunContext
     ) -> float | None:
-        if context.verifier is None:
-            raise InvalidParameter(
-                "The step scorer 'verifier' needs the run's own verifier, and there is "
-                "none: give verifier=, or choose the scorer judge, turn, digit, "
-                "self_evaluation or logprob."
-            )
+        verifier = require_verifier(context)
         text, ended = prefix + proposal.text, proposal.final and not proposal.truncated
         partial = Candidate(
             id=context.id,
@@ -250,8 +248,23 @@ class _RunVerifier:
             finish_reason="stop" if ended else "length",
         )
         try:
-            verdict = await context.verifier.verify(task, partial, context)
+            verdict = await verifier.verify(task, partial, context)
         except (VerifierError, ModelError) as error:
             context.warn(str(error))
             return None
         return verdict.score
+
+
+def require_verifier(context: RunContext) -> Verifier:
+    """Return the verifier of the run, which the scorer ``verifier`` goes by.
+
+    Raises:
+        InvalidParameter: The run has none.
+    """
+    if context.verifier is None:
+        raise InvalidParameter(
+            "The step scorer 'verifier' needs the run's own verifier, and there is "
+            "none: give verifier=, or choose the scorer judge, turn, digit, "
+            "self_evaluation or logprob."
+        )
+    return context.verifier

@@ -2,12 +2,21 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from ponder.agents.choice import choose, probabilities
 from ponder.agents.choice import plain_model as plain_model  # where it is looked for
 from ponder.context import RunContext, Verifier
-from ponder.errors import ModelError, OutOfBudget, UnknownName, VerifierError
+from ponder.errors import (
+    ControlFlow,
+    InvalidInput,
+    InvalidParameter,
+    ModelError,
+    OutOfBudget,
+    UnknownName,
+    VerifierError,
+)
 from ponder.models.base import Model
 from ponder.result import Candidate, StopReason, Task, Verdict
 
@@ -29,6 +38,8 @@ Is the proposed solution correct? Answer with one word: Yes or No."""
 class FunctionVerifier:
     """A Python function as a verifier; its verdicts are journaled like calls."""
 
+    journaled = True
+
     def __init__(self, check: Check, name: str | None = None) -> None:
         """Wrap a function; see ``verifier``."""
         self.check = check
@@ -44,16 +55,28 @@ class FunctionVerifier:
         """
 
         async def compute() -> dict[str, Any]:
-            return (await self._run(task, candidate)).model_dump(mode="json")
+            found = await self._run(task, candidate, context)
+            return found.model_dump(mode="json")
 
         content = f"{self.name}\x00{task.question}\x00{candidate.text}"
-        return Verdict.model_validate(await context.remember(content, compute))
+        value = await context.remember(content, compute, timed=True)
+        return Verdict.model_validate(value)
 
-    async def _run(self, task: Task, candidate: Candidate) -> Verdict:
+    def ask(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Judgement | Awaitable[Judgement]:
+        """Call the function."""
+        return self.check(task, candidate)
+
+    async def _run(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
         try:
-            value = self.check(task, candidate)
+            value = self.ask(task, candidate, context)
             if inspect.isawaitable(value):
                 value = await value
+        except (ControlFlow, ModelError):
+            raise
         except Exception as error:
             raise VerifierError(
                 f"Verifier '{self.name}' raised {type(error).__name__}: {error}"
@@ -63,12 +86,14 @@ class FunctionVerifier:
 
     def _verdict(self, value: Judgement) -> Verdict:
         if isinstance(value, Verdict):
-            return value
+            return _with_score(value)
         if value is None:
             return Verdict()
+        # What numpy and others call a bool or a number is one.
+        value = value.item() if hasattr(value, "item") else value
         if isinstance(value, bool):
             return Verdict(score=float(value), passed=value)
-        if _is_score(value):
+        if isinstance(value, Real) and 0 <= float(value) <= 1:
             return Verdict(score=float(value))
         raise VerifierError(
             f"Verifier '{self.name}' returned {value!r}. Return True or False, a score "
@@ -76,9 +101,29 @@ class FunctionVerifier:
         )
 
 
-def _is_score(value: object) -> bool:
-    # A user's function may return anything, whatever its annotation says.
-    return isinstance(value, int | float) and 0 <= value <= 1
+def _with_score(verdict: Verdict) -> Verdict:
+    """Return a verdict that does not only pass or fail: strategies go by scores."""
+    if verdict.score is not None or verdict.passed is None:
+        return verdict
+    return verdict.model_copy(update={"score": float(verdict.passed)})
+
+
+class ObjectVerifier(FunctionVerifier):
+    """A user's verifier object: its verdicts are checked and journaled, too.
+
+    What it asks a model for, it asks at the place ``within`` below that of the verdict.
+    """
+
+    def __init__(self, judge: Verifier) -> None:
+        """Wrap an object; see ``verifier``."""
+        super().__init__(lambda task, candidate: None, judge.name)
+        self.judge = judge
+
+    def ask(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Judgement | Awaitable[Judgement]:
+        """Call the object."""
+        return self.judge.verify(task, candidate, context.at("within"))
 
 
 class Judge:
@@ -88,6 +133,8 @@ class Judge:
     token of the answer, which separates far better than a sampled word (generative
     verification, Zhang et al. 2024, https://arxiv.org/abs/2408.15240).
     """
+
+    journaled = True
 
     def __init__(
         self,
@@ -105,10 +152,20 @@ class Judge:
             votes: How many sampled answers stand for the probabilities where the
                 model gives none; the result then names the substitute.
             prompt: With places for ``{question}`` and ``{solution}``.
+
+        Raises:
+            InvalidParameter: A number is out of range, or the prompt has other places.
         """
+        if not 0 <= threshold <= 1:
+            raise InvalidParameter(f"threshold is {threshold}: give a score, 0 to 1.")
+        if votes < 1:
+            raise InvalidParameter(f"votes is {votes}: give 1 or more.")
+        _check_places(prompt)
         self.model, self.threshold = model, threshold
         self.votes, self.prompt = votes, prompt
-        self.name = "judge" if model is None else f"judge:{model.name}"
+        changed = (threshold, votes, prompt) != (0.5, 5, JUDGE_PROMPT)
+        own = f":{model.name}" if model else ":" if changed else ""
+        self.name = f"judge{own}"
 
     async def verify(
         self, task: Task, candidate: Candidate, context: RunContext
@@ -128,6 +185,17 @@ class Judge:
         return Verdict(score=score, passed=score >= self.threshold)
 
 
+def _check_places(prompt: str) -> None:
+    try:
+        prompt.format(question="", solution="")
+    except (KeyError, IndexError, ValueError) as error:
+        raise InvalidParameter(
+            f"The judge's prompt cannot be filled in ({type(error).__name__}: {error}):"
+            " give places for {question} and {solution} alone, and write other braces "
+            "twice."
+        ) from error
+
+
 def yes_probability(top: Mapping[str, float]) -> float | None:
     """Return P(yes) / (P(yes) + P(no)) from the likeliest tokens.
 
@@ -145,23 +213,40 @@ def verifier(value: Verifier | Check | str) -> Verifier:
     """Return a verifier from what a user gave.
 
     Args:
-        value: A ``Verifier``, a function ``(task, candidate) -> bool, score from 0
-            to 1, Verdict or None``, sync or async, or the name ``"judge"``.
+        value: A function ``(task, candidate) -> bool, score from 0 to 1, Verdict or
+            None``, sync or async; the name ``"judge"``; or a ``Verifier``, whose
+            verdicts are journaled, unless an attribute ``journaled`` says that the
+            calls it makes are all there is to them.
+
+    Raises:
+        InvalidInput: It is none of these.
     """
     if isinstance(value, str):
         if value != "judge":
             raise UnknownName("verifier", value, ["judge"])
         return Judge()
     if isinstance(value, Verifier):
-        return value
+        return value if getattr(value, "journaled", False) else ObjectVerifier(value)
+    if not callable(value):
+        raise InvalidInput(
+            f"{value!r} is no verifier: give a function (task, candidate) -> bool, "
+            "score from 0 to 1, Verdict or None; an object with a name and an async "
+            "verify; or 'judge'."
+        )
     return FunctionVerifier(value)
 
 
 async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candidate:
-    """Return a candidate with a verdict: what it has, or what ``verified`` gives it."""
+    """Return a candidate with a verdict: what it has, or what ``verified`` gives it.
+
+    Raises:
+        OutOfBudget: The budget admits no verdict.
+    """
     if candidate.verdict is not None:
         return candidate
-    found, _ = await verified(task, candidate, context)
+    found, stop = await verified(task, candidate, context)
+    if stop is not None:
+        raise OutOfBudget(stop.value)
     return found
 
 

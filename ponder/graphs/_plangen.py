@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from ponder.agents.constraint_verifier import (
     ConstraintVerifier,
@@ -83,6 +84,7 @@ class Reward:
     agent: ConstraintVerifier
     """Judges solutions, and says what is wrong with them."""
     name: str = field(init=False)
+    journaled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Go by the name of whoever judges solutions."""

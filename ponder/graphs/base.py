@@ -116,12 +116,22 @@ class StrategyModel(Composite):
     async def generate_within(
         self, context: RunContext, request: Request
     ) -> list[Completion]:
-        """Answer by running the strategy once for each completion."""
+        """Answer by running the strategy once for each completion.
+
+        Where the budget ends in between, those that are there are the answer.
+        """
         task = _task(request.messages, request.prefill)
-        return [
-            await self._answer(task, context, i if request.n > 1 else None)
-            for i in range(request.n)
-        ]
+        made: list[Completion] = []
+        for i in range(request.n):
+            try:
+                made.append(
+                    await self._answer(task, context, i if request.n > 1 else None)
+                )
+            except OutOfBudget:
+                if not made:
+                    raise
+                break
+        return made
 
     async def _answer(
         self, task: Task, context: RunContext, index: int | None

@@ -46,8 +46,12 @@ class SampleAndJudge(Sampled):
             }
 
         async def judge(state: State, runtime: Runtime[RunContext]) -> State:
-            pool = await judge_all(state["task"], state["candidates"], runtime.context)
-            return {"candidates": pool}
+            drawn, context = state["candidates"], runtime.context
+            pool, refused = await judge_all(state["task"], drawn, context)
+            return {
+                "candidates": pool,
+                "stop_reason": refused or state["stop_reason"],
+            }
 
         async def select(state: State, runtime: Runtime[RunContext]) -> State:
             pool, reason = state["candidates"], state["stop_reason"]

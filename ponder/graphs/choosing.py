@@ -68,10 +68,29 @@ def _weighed(
     return [], {}
 
 
+def accepted(candidate: Candidate, least: float) -> bool:
+    """Return whether a solution is so good that no other one has to be looked for.
+
+    Args:
+        candidate: The solution, judged.
+        least: Score from which it is, or, if that is at most 1, as soon as a function
+            passed it.
+    """
+    verdict = candidate.verdict
+    if verdict is None or not choosable(candidate):
+        return False
+    passed = verdict.checked and verdict.passed is True and least <= 1
+    return passed or (verdict.score is not None and verdict.score >= least)
+
+
 def _accepted(pool: Sequence[Candidate]) -> Candidate | None:
-    """Return the solution of the highest score, if any has one above 0."""
-    scored = [c for c in pool if score(c)]
-    return max(scored, key=lambda c: score(c) or 0.0, default=None)
+    """Return the solution that was passed, or else the one of the highest score."""
+    scored = [c for c in pool if score(c) and choosable(c)]
+    return max(
+        scored,
+        key=lambda c: (accepted(c, 1.0), score(c) or 0.0),
+        default=None,
+    )
 
 
 def _answered(candidate: Candidate) -> bool:

@@ -20,7 +20,7 @@ from ponder.agents.state_value import (
 )
 from ponder.agents.verifier import judged
 from ponder.context import RunContext
-from ponder.errors import CannotRestore, ModelError, OutOfBudget, PonderError
+from ponder.errors import CannotRestore, ModelError, OutOfBudget
 from ponder.graphs.search.environment_search import EnvironmentPolicy
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 from ponder.graphs.tree_search import TreeSearch
@@ -35,12 +35,16 @@ class Session:
     """The environment of one run."""
 
     environment: Environment
+    context: RunContext
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """An environment is in one state at a time."""
 
     async def aclose(self) -> None:
-        """Close the environment."""
-        await self.environment.aclose()
+        """Close the environment; what was found is not lost if that fails."""
+        try:
+            await self.environment.aclose()
+        except Exception as error:
+            self.context.warn(f"The environment could not be closed: {error}")
 
 
 @dataclass(eq=False)
@@ -91,7 +95,9 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
     An episode that ends, or reaches theta, is a solution; the run's verifier, where
     there is one, judges it instead of the value function. Its text is the actions, its
     answer what the environment says, or the actions. If there is no solution the text
-    is the best episode so far, and the answer is ``None``. A search that starts where
+    is the best episode so far, and the answer is ``None``; an episode that ended is the
+    answer even beside an unfinished one of a higher value, which the paper would go on
+    with. A search that starts where
     the one before has left actions untried goes on with these before it samples new
     ones. A state that cannot be restored is marked as failed, and not gone on from.
     """
@@ -144,7 +150,7 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
 
     async def run(self, task: Task, context: RunContext) -> Outcome:
         """Run the state machine with an environment of its own."""
-        async with aclosing(Session(self.environment())) as session:
+        async with aclosing(Session(self.environment(), context)) as session:
             seed = context.derive_seed("search")
             state = await self.compiled.ainvoke(
                 {"task": task, "tree": self.start(Place(session), seed=seed)},
@@ -211,14 +217,17 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
             try:
                 await environment.restore(before)
                 seen = await environment.step(action)
-                copies.append((await environment.snapshot()).state)
-            except PonderError as error:
+            except Exception as error:
                 lost = isinstance(error, CannotRestore)
                 return {"error": str(error), "lost": lost}
+            try:
+                copies.append((await environment.snapshot()).state)
+            except Exception as error:
+                context.warn(f"{error} Its actions are played again instead.")
             return seen.model_dump(mode="json")
 
         content = json.dumps([environment.name, *place.trail.actions, action])
-        body = await context.at("step").remember(content, compute)
+        body = await context.at("step").remember(content, compute, timed=True)
         if "error" in body:
             place.lost = body["lost"]
             self._note_failure(place, action, body["error"], context)

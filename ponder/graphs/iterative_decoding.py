@@ -10,14 +10,13 @@ from pydantic import Field
 from ponder.agents.critic import criticise
 from ponder.agents.refiner import refine
 from ponder.agents.solver import Solver, attempt
-from ponder.agents.verifier import verified
 from ponder.concurrency import settle
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, register, rounds
 from ponder.graphs.batches import HOPELESS, Sampled, with_an_answer
 from ponder.graphs.best_of_n import score
-from ponder.graphs.pool import raise_if_all_failed
+from ponder.graphs.pool import judge_all, raise_if_all_failed
 from ponder.graphs.self_consistency import majority
 from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason, Task
@@ -99,7 +98,7 @@ class IterativeDecoding(Sampled):
     async def _verify(self, state: RoundState, runtime: Run) -> RoundState:
         context, incumbent = runtime.context, state.get("incumbent")
         drawn = await self._with_an_answer(state, context)
-        verified, refused = await verify_all(state["task"], drawn, context)
+        verified, refused = await judge_all(state["task"], drawn, context, ())
         pool = [*state["candidates"], *verified]
         if state["tried"] >= min(HOPELESS, self.N):
             raise_if_all_failed(pool, context)
@@ -247,27 +246,3 @@ def _outcome(best: Candidate, pool: Sequence[Candidate], reason: StopReason) -> 
 
 def _rank(candidate: Candidate) -> tuple[bool, float]:
     return candidate.answer is not None, score(candidate) or 0.0
-
-
-async def verify_all(
-    task: Task, candidates: Sequence[Candidate], context: RunContext
-) -> tuple[list[Candidate], StopReason | None]:
-    """Return candidates with verdicts, and the limit that refused one, if any did.
-
-    The verifier may use the share kept back for the end: a candidate without a verdict
-    is worth little.
-    """
-    place = context.wrap_up()
-    outcomes = await settle(
-        [verified(task, c, place.at("judge", c.id)) for c in candidates]
-    )
-    pool: list[Candidate] = []
-    refused: StopReason | None = None
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-        candidate, stop = outcome
-        refused = stop or refused
-        pool.append(candidate)
-        context.keep(candidate, ())
-    return pool, refused

@@ -88,11 +88,11 @@ class PlanGEN(Strategy):
     max_iterations: int = Field(default=4, ge=1)
     """Most tries. The paper's number is not known: 4 is each algorithm once, and the
     best of them again."""
-    lambda_prior: float = Field(default=1.0, ge=0)
+    lambda_prior: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """lambda_0 of the weight of the model's priors, lambda_prior = lambda_0/(1 + T)."""
-    alpha_diversity: float = Field(default=1.0, ge=0)
+    alpha_diversity: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """Weight of an algorithm's having been chosen little."""
-    alpha_recovery: float = Field(default=1.0, ge=0)
+    alpha_recovery: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """Weight of an algorithm's having improved on the plan before."""
     temperature: float = Field(default=0.7, ge=0)
     """T of what the algorithms sample; the agents work at T = 0."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from ponder.agents.solver import Solver, attempt, forced_answer
-from ponder.agents.verifier import judged
+from ponder.agents.verifier import verified
 from ponder.concurrency import in_order, settle
 from ponder.context import RunContext
 from ponder.errors import OutOfBudget
@@ -65,24 +65,44 @@ async def _collect(
 
 
 async def judge_all(
-    task: Task, candidates: Sequence[Candidate], context: RunContext
-) -> list[Candidate]:
-    """Return the candidates with verdicts, judged side by side.
+    task: Task,
+    candidates: Sequence[Candidate],
+    context: RunContext,
+    parents: tuple[str, ...] = ("question",),
+) -> tuple[list[Candidate], StopReason | None]:
+    """Judge candidates side by side, and put them into the thought graph.
 
-    The judge may use the share kept back for the end: a candidate without a verdict
+    The verifier may use the share kept back for the end: a candidate without a verdict
     is worth little.
+
+    Args:
+        task: The task.
+        candidates: Those that have a verdict are not judged again.
+        context: The place of the verdicts.
+        parents: Places that the candidates hang below.
+
+    Returns:
+        The candidates, and the limit that refused a verdict, if any did.
     """
     place = context.wrap_up()
     outcomes = await settle(
-        [judged(task, c, place.at("judge", c.id)) for c in candidates]
+        [
+            verified(task, c, place.at("judge", c.id))
+            for c in candidates
+            if c.verdict is None
+        ]
     )
+    found: dict[str, Candidate] = {}
+    refused: StopReason | None = None
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
-    judged_ones = [c for c in outcomes if isinstance(c, Candidate)]
-    for candidate in judged_ones:
-        context.keep(candidate, ("question",))
-    return judged_ones
+        candidate, stop = outcome
+        found[candidate.id], refused = candidate, stop or refused
+    pool = [found.get(c.id, c) for c in candidates]
+    for candidate in pool:
+        context.keep(candidate, parents)
+    return pool, refused
 
 
 async def rescue(

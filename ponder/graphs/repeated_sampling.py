@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from ponder.agents.solver import Solver
-from ponder.agents.verifier import judged
+from ponder.agents.verifier import verified
 from ponder.context import RunContext
 from ponder.graphs.base import Graph, register, rounds
 from ponder.graphs.batches import Sampled, in_batches
@@ -55,7 +55,8 @@ class RepeatedSampling(Sampled):
 
         async def both(task: Task, context: RunContext) -> Candidate:
             candidate = await solve(task, context)
-            return await judged(task, candidate, context.wrap_up().at("judge"))
+            found, _ = await verified(task, candidate, context.wrap_up().at("judge"))
+            return found
 
         return both
 

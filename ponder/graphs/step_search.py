@@ -9,7 +9,12 @@ from pydantic import Field
 
 from ponder.agents.proposer import STEPWISE, Proposal, Proposer, proposer
 from ponder.agents.solver import LAST_TOKENS, last_request
-from ponder.agents.step_scorer import ScorerName, StepScorer, step_scorer
+from ponder.agents.step_scorer import (
+    ScorerName,
+    StepScorer,
+    require_verifier,
+    step_scorer,
+)
 from ponder.budget import LEAST_OUTPUT, Dimension
 from ponder.context import RunContext
 from ponder.errors import ModelError, OutOfBudget
@@ -18,7 +23,7 @@ from ponder.graphs.search.tree import Expansion, Node
 from ponder.graphs.shares import room_before, set_aside
 from ponder.graphs.tree_search import TreeSearch
 from ponder.messages import Sampling
-from ponder.result import Candidate, Task, Verdict
+from ponder.result import Candidate, Outcome, Task, Verdict
 
 
 class StepSearch(TreeSearch):
@@ -67,6 +72,12 @@ class StepSearch(TreeSearch):
     def step_scorer(self) -> StepScorer:
         """Who scores steps."""
         return step_scorer(self.scorer, instructions=self.instructions)
+
+    async def run(self, task: Task, context: RunContext) -> Outcome:
+        """Run the state machine, once it is clear that somebody can score."""
+        if self.scorer == "verifier":
+            require_verifier(context)
+        return await super().run(task, context)
 
     async def expand(
         self, task: Task, expansion: Expansion, context: RunContext
@@ -133,7 +144,9 @@ class StepSearch(TreeSearch):
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext
     ) -> float | None:
-        """Ask the step scorer."""
+        """Ask the step scorer, unless nothing is written yet."""
+        if not (node.value.text + proposal.text).strip():
+            return None
         return await self.step_scorer.score(task, node.value.text, proposal, context)
 
     async def judge(

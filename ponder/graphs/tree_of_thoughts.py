@@ -1,10 +1,19 @@
 """Tree of Thoughts, breadth first, as a strategy."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from ponder.agents.proposer import Proposal
+from ponder.agents.step_voter import StepVoter, step_voter
+from ponder.context import RunContext
 from ponder.graphs.base import register
 from ponder.graphs.search.tot_bfs import BreadthFirstPolicy
+from ponder.graphs.search.tree import Node
 from ponder.graphs.step_search import StepSearch
+from ponder.result import Task
 
 
 @register
@@ -16,3 +25,32 @@ class TreeOfThoughts(StepSearch, BreadthFirstPolicy):
 
     name: ClassVar[str] = "tree_of_thoughts"
     source: ClassVar[str] = "https://arxiv.org/abs/2305.10601"
+
+    evaluate: Literal["value", "vote"] = "value"
+    """How states are evaluated: ``value``, each by the step scorer, or ``vote``, by
+    comparing all that a level brings (the paper's for thoughts that are hard to value;
+    with ``in_flight`` below the width of a level, all that were sampled together)."""
+    votes: int = Field(default=5, ge=1)
+    """Comparisons of a vote; 5 in the paper's Creative Writing."""
+
+    @cached_property
+    def voter(self) -> StepVoter:
+        """Who compares."""
+        return step_voter(votes=self.votes, temperature=self.temperature)
+
+    async def rate(
+        self, task: Task, node: Node, proposal: Proposal, context: RunContext
+    ) -> float | None:
+        """Ask the step scorer, unless the level is voted on."""
+        if self.evaluate == "vote":
+            return None
+        return await super().rate(task, node, proposal, context)
+
+    async def compared(
+        self, task: Task, texts: Mapping[int, str], context: RunContext
+    ) -> Mapping[int, float | None]:
+        """Vote among the states of a level, finished ones too."""
+        if self.evaluate == "value" or not texts:
+            return {}
+        shares = await self.voter(task, list(texts.values()), context.at("vote"))
+        return dict(zip(texts, shares, strict=True))

@@ -8,7 +8,7 @@ batches of branches that share their prefixes.
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -20,7 +20,7 @@ from ponder.agents.answers import Equality
 from ponder.agents.proposer import Proposal
 from ponder.agents.solver import forced_answer
 from ponder.agents.synthesizer import synthesise
-from ponder.agents.verifier import judged
+from ponder.agents.verifier import judged, verified
 from ponder.budget import Dimension
 from ponder.concurrency import settle
 from ponder.context import RunContext
@@ -28,7 +28,7 @@ from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs._solutions import Part, keep, solution, solutions, unfinished
 from ponder.graphs.base import Graph, State, Strategy
 from ponder.graphs.best_of_n import score
-from ponder.graphs.choosing import Select, choose
+from ponder.graphs.choosing import Select, accepted, choose
 from ponder.graphs.search.policy import Policy, rank
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 from ponder.graphs.shares import keeping
@@ -72,7 +72,8 @@ class TreeSearch(Strategy, Policy[Any]):
     max_rounds: int = Field(default=200, ge=1)
     """Most rounds of ask, expand, score, tell."""
     stop_at: float = Field(default=1.0, gt=0)
-    """The verifier's score of a solution that ends the search; above 1: none does."""
+    """The verifier's score of a solution that ends the search, or that a function
+    passed it; above 1: nothing does."""
 
     @abstractmethod
     async def expand(
@@ -101,6 +102,24 @@ class TreeSearch(Strategy, Policy[Any]):
             OutOfBudget: The budget admits no such call.
             ModelError: The call failed.
         """
+
+    async def compared(
+        self, task: Task, texts: Mapping[int, str], context: RunContext
+    ) -> Mapping[int, float | None]:
+        """Return scores that take the place of those of ``rate`` and of the verdicts.
+
+        By default there are none: every state is scored alone.
+
+        Args:
+            task: What is to be solved.
+            texts: All that a round brought, by id: partial and finished solutions.
+            context: The place of the calls.
+
+        Raises:
+            OutOfBudget: The budget admits no such call.
+            ModelError: The call failed.
+        """
+        return {}
 
     @contextmanager
     def reach(self, tree: Tree[Any], context: RunContext) -> Iterator[RunContext]:
@@ -232,7 +251,37 @@ class TreeSearch(Strategy, Policy[Any]):
             pairs = list(islice(scored, len(batch.proposals)))
             batch.steps = [step for step, _ in pairs]
             reasons += [reason for _, reason in pairs if reason is not None]
+        if not (at_end or reasons):
+            reasons += await self._compare(state, context)
         return {"stop_reason": reasons[-1]} if reasons else {}
+
+    async def _compare(
+        self, state: SearchState, context: RunContext
+    ) -> list[StopReason]:
+        """Score steps against each other, where the strategy does."""
+        batches = state["batches"]
+        texts = {
+            id: step.value.text
+            for batch in batches
+            for id, step in zip(batch.expansion.ids, batch.steps, strict=False)
+        }
+        try:
+            with self.reach(state["tree"], context) as place:
+                found = await self.compared(
+                    state["task"], texts, place.at("round", state["rounds"])
+                )
+        except OutOfBudget as over:
+            return [StopReason(over.dimension)]
+        except ModelError as error:
+            context.warn(str(error))
+            return []
+        for batch in batches:
+            pairs = zip(batch.expansion.ids, batch.steps, strict=False)
+            batch.steps = [
+                replace(step, score=found[id]) if id in found else step
+                for id, step in pairs
+            ]
+        return []
 
     async def _tell(
         self, state: SearchState, runtime: Runtime[RunContext]
@@ -244,8 +293,8 @@ class TreeSearch(Strategy, Policy[Any]):
         ]
         for node in born:
             keep(node, runtime.context)
-        solved = [n.score for n in born if n.value.candidate and n.score is not None]
-        if max(solved, default=0.0) >= self.stop_at:
+        found = (node.value.candidate for node in born)
+        if any(c is not None and accepted(c, self.stop_at) for c in found):
             return {"stop_reason": StopReason.VERIFIED}
         return {}
 
@@ -277,9 +326,13 @@ class TreeSearch(Strategy, Policy[Any]):
             last = await self.rescued(state["task"], tree, context)
             weights |= {c.id: s for c in last if (s := score(c)) is not None}
             pool += last
+        if not weights and any(c.answer for c in pool) and not any(map(score, pool)):
+            context.substitute("scores of the solutions", "a plain vote")
         outcome = choose(
             pool, weights, self.select, self.equality, reason, self.favourite(tree)
         )
+        if reason is StopReason.VERIFIED:
+            return {"outcome": outcome}
         if self.select == "synthesis" and len(pool) > 1:
             outcome = await _synthesised(state["task"], outcome, context)
         return {"outcome": outcome}
@@ -353,7 +406,7 @@ class TreeSearch(Strategy, Policy[Any]):
         if last is known:
             return []
         if context.verifier is not None:
-            last = await judged(task, last, place.at("judge"))
+            last, _ = await verified(task, last, place.at("judge"))
         return [last]
 
     def furthest(self, tree: Tree[Any]) -> Node | None:

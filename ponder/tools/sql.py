@@ -1,6 +1,7 @@
 """A SQLite database to ask questions of, by queries that can change nothing."""
 
 import asyncio
+import math
 import re
 import sqlite3
 import time
@@ -59,7 +60,7 @@ class SqlDatabase(Environment):
         Raises:
             InvalidParameter: A limit is outside its range.
         """
-        if seconds <= 0 or rows < 1:
+        if not 0 < seconds < math.inf or rows < 1:
             raise InvalidParameter(
                 f"seconds={seconds}, rows={rows}: give more than 0 seconds, 1 row."
             )
@@ -182,7 +183,7 @@ def gives_rows_of(
             try:
                 query, most = candidate.answer or "", len(wanted) + 1
                 _, found = await database.execute(query, limit=most)
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeError):
                 return False
         finally:
             await database.aclose()

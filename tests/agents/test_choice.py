@@ -27,7 +27,21 @@ def test_no_word_among_the_tokens_is_no_probability() -> None:
     assert probabilities({}, WORDS) is None
 
 
-@given(st.lists(st.floats(-20, 0), min_size=2, max_size=10))
+@pytest.mark.parametrize("other", [-14.0, -5.0])
+def test_what_is_left_over_for_a_word_is_no_opinion(other: float) -> None:
+    """The model answers something else: that is neither 0 nor 1."""
+    assert probabilities({"The": -1e-4, "Left": other}, WORDS) is None
+    assert probabilities({"The": -1.0, "Left": math.log(0.3)}, WORDS) is not None
+
+
+@pytest.mark.parametrize("odd", [math.inf, math.nan, -math.inf])
+def test_a_probability_that_is_no_number_is_left_out(odd: float) -> None:
+    found = probabilities({"Left": odd, "Right": -0.1}, WORDS)
+    assert found == {"Left": 0.0, "Right": 1.0}
+    assert probabilities({"Left": 800.0}, WORDS) == {"Left": 1.0, "Right": 0.0}
+
+
+@given(st.lists(st.floats(-2.9, 0), min_size=2, max_size=10))
 def test_probabilities_sum_to_one(logprobs: list[float]) -> None:
     words = [f"w{i}" for i in range(len(logprobs))]
     found = probabilities(dict(zip(words, logprobs, strict=True)), words)

@@ -49,6 +49,24 @@ def test_scores_are_normalised(score: float, expected: float) -> None:
     assert denormalised(expected) == pytest.approx(score)
 
 
+@pytest.mark.parametrize("dash", ["\u2212", "\u2013", "\u2014 ", "-"])
+def test_a_minus_is_a_minus_however_it_is_written(dash: str) -> None:
+    assert scored(f'{{"feedback": "wrong", "score": {dash}95}}') == ("wrong", -95.0)
+    found = scored(f"Score: {dash}95")
+    assert found is not None and found[1] == -95.0
+
+
+@pytest.mark.parametrize("text", ["Score: 9/10", "a score of 9 out of 10"])
+def test_a_score_on_another_scale_is_unreadable(text: str) -> None:
+    assert scored(text) is None
+    assert scored("Score: 95/100") == ("Score: 95/100", 95.0)
+
+
+def test_a_number_in_quotes_is_a_number() -> None:
+    assert scored('{"feedback": "", "score": "-20"}') == ("", -20.0)
+    assert scored('{"feedback": "", "score": "good"}') is None
+
+
 @given(st.integers(-100, 100))
 def test_normalising_there_and_back(score: int) -> None:
     assert 0 <= normalised(score) <= 1

@@ -1,14 +1,19 @@
+import asyncio
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 
 from ponder import Budget, Capabilities, Journal, ScriptedModel, asolve, verifier
 from ponder.agents.verifier import FunctionVerifier, Judge, yes_probability
-from ponder.errors import UnknownName
+from ponder.context import RunContext
+from ponder.errors import InvalidInput, InvalidParameter, ReplayDrift, UnknownName
 from ponder.graphs.base import strategy
-from ponder.messages import Completion, TokenLogprob
-from ponder.result import Candidate, Result, Task, Verdict
+from ponder.messages import Completion, Request, TokenLogprob, user
+from ponder.models.simulated import SimulatedModel
+from ponder.result import Candidate, Result, StopReason, Task, Verdict
+from ponder.run import areplay
 
 
 def judgement(**logprobs: float) -> Completion:
@@ -178,3 +183,178 @@ def test_verifiers_by_name() -> None:
     assert isinstance(verifier(explode), FunctionVerifier)
     with pytest.raises(UnknownName, match="Did you mean judge"):
         verifier("jugde")
+
+
+# -- replays, objects and bad verifiers ------------------------------------------------
+
+Nonsense = Callable[[Task, Candidate], object]
+
+
+def raising(task: Task, candidate: Candidate) -> bool:
+    raise RuntimeError("no disk")
+
+
+NONSENSE: dict[str, Nonsense] = {
+    "raises": raising,
+    "nan": lambda task, candidate: math.nan,
+    "too much": lambda task, candidate: 2.0,
+    "a word": lambda task, candidate: "yes",
+}
+
+
+class Object:
+    """A verifier as a user may write one."""
+
+    name = "object"
+
+    def __init__(self, judge: Nonsense) -> None:
+        self.judge = judge
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
+        return self.judge(task, candidate)  # type: ignore[return-value]  # on purpose
+
+
+@pytest.mark.parametrize("strategy_name", ["best_of_n", "tree_of_thoughts", "iad"])
+@pytest.mark.parametrize("kind", NONSENSE)
+@pytest.mark.parametrize("wrapped", [False, True], ids=["function", "object"])
+async def test_a_bad_verifier_leaves_solutions_unscored_and_replays(
+    strategy_name: str, kind: str, wrapped: bool
+) -> None:
+    journal = Journal(":memory:")
+    bad = Object(NONSENSE[kind]) if wrapped else NONSENSE[kind]
+    result = await asolve(
+        "What is 17 + 25?",
+        strategy=strategy_name,
+        model=SimulatedModel(seed=1),
+        verifier=bad,  # type: ignore[arg-type]  # it is nonsense
+        budget=Budget(tokens=3_000),
+        journal=journal,
+    )
+
+    assert result.answer is not None
+    assert all(c.verdict is None or c.verdict.score is None for c in result.candidates)
+    assert any("erifier" in warning for warning in result.warnings)
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_an_object_may_ask_the_model_and_replays_without_it() -> None:
+    class Asking(Object):
+        async def verify(
+            self, task: Task, candidate: Candidate, context: RunContext
+        ) -> Verdict:
+            request = Request(messages=(user("Right?"),), max_tokens=8)
+            (reply,) = await context.generate(request)
+            return Verdict(passed="yes" in reply.text)
+
+    journal = Journal(":memory:")
+    replies = ["\\boxed{4}", "\\boxed{5}", "yes", "no"]
+    result = await asolve(
+        "What is 2 + 2?",
+        strategy=strategy("best_of_n", {"n": 2}),
+        model=ScriptedModel(replies),
+        verifier=Asking(raising),
+        journal=journal,
+    )
+
+    assert (result.answer, result.confidence) == ("4", 1.0)
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+@pytest.mark.parametrize("strategy_name", ["best_of_n", "tree_of_thoughts", "plangen"])
+async def test_a_run_that_named_the_judge_replays(strategy_name: str) -> None:
+    journal = Journal(":memory:")
+    result = await asolve(
+        "What is 17 + 25?",
+        strategy=strategy_name,
+        model=SimulatedModel(seed=1),
+        verifier="judge",
+        budget=Budget(tokens=3_000),
+        journal=journal,
+    )
+
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_a_judge_of_other_settings_is_given_again_for_a_replay() -> None:
+    journal, strict = Journal(":memory:"), Judge(threshold=0.99)
+    result = await asolve(
+        "What is 17 + 25?",
+        strategy="iad",
+        model=SimulatedModel(seed=1),
+        verifier=strict,
+        budget=Budget(tokens=3_000),
+        journal=journal,
+    )
+
+    assert strict.name != Judge().name
+    with pytest.raises(ReplayDrift, match="verifier"):
+        await areplay(result.run_id, journal=journal)
+    again = await areplay(result.run_id, verifier=strict, journal=journal)
+    assert again == result
+
+
+async def test_numbers_and_bools_of_other_libraries_are_judgements() -> None:
+    class Scalar:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        def item(self) -> object:
+            return self.value
+
+    async def confidence(value: object) -> float | None:
+        model = ScriptedModel(["\\boxed{4}"])
+        return (await best_of(1, model, lambda task, candidate: value)).confidence
+
+    assert await confidence(Scalar(True)) == 1.0
+    assert await confidence(Scalar(0.25)) == 0.25
+    assert await confidence(Fraction(1, 4)) == 0.25
+
+
+async def test_to_pass_or_fail_is_a_score() -> None:
+    right = best_of(
+        3,
+        ScriptedModel(["\\boxed{5}", "\\boxed{4}", "\\boxed{6}"]),
+        lambda task, candidate: Verdict(passed=candidate.answer == "4"),
+    )
+    assert (await right).answer == "4"
+
+
+@pytest.mark.parametrize("wrong", [5, [], object()])
+async def test_what_is_no_verifier_is_refused_at_the_start(wrong: object) -> None:
+    with pytest.raises(InvalidInput, match="is no verifier"):
+        await best_of(1, ScriptedModel([]), wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"votes": 0}, {"threshold": 2}, {"threshold": math.nan}]
+)
+def test_a_judge_of_impossible_settings_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidParameter, match=next(iter(wrong))):
+        Judge(**wrong)  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_prompt_with_other_places_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="places for"):
+        Judge(prompt='Reply {"v": 1} to {question}')
+
+
+async def test_no_verifier_outlasts_the_seconds_of_a_budget() -> None:
+    async def slow(task: Task, candidate: Candidate) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    result = await asolve(
+        "What is 17 + 25?",
+        strategy=strategy("best_of_n", {"n": 2}),
+        model=SimulatedModel(seed=1),
+        verifier=slow,
+        budget=Budget(seconds=0.5),
+        journal=(journal := Journal(":memory:")),
+    )
+
+    assert result.usage.seconds < 30
+    assert result.stop_reason is StopReason.SECONDS
+    assert result.answer is not None
+    assert await areplay(result.run_id, journal=journal) == result

@@ -1,5 +1,6 @@
 """Search in an environment: a maze and a database, with models that follow rules."""
 
+import asyncio
 import random
 import re
 from collections import Counter
@@ -291,6 +292,43 @@ async def test_an_environment_that_fails_is_told_of() -> None:
     assert any("connection lost" in warning for warning in result.warnings)
     with pytest.raises(PonderError, match="OSError at its start: no such host"):
         await asolve("Go.", strategy=search(True), model=says("x"), journal=journal)
+
+
+async def test_what_was_found_outlasts_an_environment_that_cannot_save_or_close() -> (
+    None
+):
+    class Careless(Maze):
+        async def save(self) -> Any:
+            raise OSError("no space left")
+
+        async def aclose(self) -> None:
+            raise OSError("already gone")
+
+    search = in_maze(environment=lambda: Careless(4, 4, seed=3))
+    result = await leave(search)
+
+    assert result.answer is not None
+    assert any("no space left" in w and "played again" in w for w in result.warnings)
+    assert any("could not be closed: already gone" in w for w in result.warnings)
+
+
+async def test_no_action_outlasts_the_seconds_of_a_budget() -> None:
+    class Slow(Drifting):
+        async def act(self, action: str) -> Observation:
+            await asyncio.sleep(60)
+            return Observation(text="late")
+
+    search = EnvironmentSearch(environment=Slow, samples=2, b=2)
+    result = await asolve(
+        "Go.",
+        strategy=search,
+        model=says("x", "y"),
+        budget=Budget(seconds=0.5),
+        journal=Journal(":memory:"),
+    )
+
+    assert result.usage.seconds < 30
+    assert result.stop_reason is StopReason.SECONDS
 
 
 async def test_a_model_that_proposes_nothing_is_asked_twice() -> None:

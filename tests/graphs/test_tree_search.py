@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ponder.agents.verifier import FunctionVerifier
 from ponder.budget import LEAST_OUTPUT, Budget
+from ponder.context import RunContext
 from ponder.errors import InvalidParameter, ModelError
 from ponder.events import Event, TextDelta
 from ponder.graphs.base import Strategy, strategies, strategy
@@ -16,11 +18,11 @@ from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.tree import Node, Tree
 from ponder.graphs.tree_search import TreeSearch
 from ponder.journal import Journal
-from ponder.messages import Completion, Request
+from ponder.messages import Completion, Request, Usage
 from ponder.models.base import Capabilities, Model
 from ponder.models.scripted import ScriptedModel
 from ponder.models.simulated import Problem, SimulatedModel
-from ponder.result import Candidate, Result, StopReason, Task
+from ponder.result import Candidate, Result, StopReason, Task, Verdict
 from ponder.run import areplay, aresume, asolve
 
 SEARCHES = sorted(n for n, k in strategies().items() if issubclass(k, TreeSearch))
@@ -199,6 +201,137 @@ async def test_a_call_that_fails_is_told_and_asked_for_again() -> None:
 
     assert "The server stumbled." in result.warnings
     assert [c.id for c in result.candidates if c.id.startswith("rescue")] == []
+    assert result.answer is not None
+
+
+async def test_a_solution_that_was_verified_is_not_written_anew() -> None:
+    writer = Writer(problems=KNOWN, accuracy=0.5, seed=3)
+    writer.reply = "Together they say \\boxed{13}."
+    result = await run(
+        "rebase", verifier=right, model=writer, parameters={"select": "synthesis"}
+    )
+
+    assert (result.answer, result.stop_reason) == ("42", StopReason.VERIFIED)
+    assert result.verdict is not None and result.verdict.passed
+
+
+async def test_an_opinion_of_a_cut_off_text_does_not_end_a_search() -> None:
+    class Agreeing(FunctionVerifier):
+        async def verify(
+            self, task: Task, candidate: Candidate, context: RunContext
+        ) -> Verdict:
+            return Verdict(score=1.0, passed=True)
+
+    result = await run(
+        "rebase",
+        verifier=Agreeing(right),
+        model=model(steps=60),
+        parameters={"n": 4, "max_tokens": 40},
+    )
+
+    assert result.answer is not None
+
+
+async def test_what_a_function_passes_ends_a_search_whatever_its_score() -> None:
+    def passing(task: Task, candidate: Candidate) -> Verdict:
+        return Verdict(score=0.9, passed=candidate.answer == "42")
+
+    result = await run("rebase", verifier=passing)
+    assert (result.answer, result.stop_reason) == ("42", StopReason.VERIFIED)
+    on = await run("rebase", verifier=passing, parameters={"stop_at": 1.1})
+    assert on.stop_reason is StopReason.FINISHED
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "rebase"])
+async def test_the_limit_that_refuses_a_verdict_is_the_reason(name: str) -> None:
+    parameters = {"n": 1} if name == "best_of_n" else {"n": 1, "depth": 1}
+    result = await asolve(
+        QUESTION,
+        strategy=strategy(name, parameters),
+        model=model(steps=1),
+        verifier="judge",
+        budget=Budget(calls=1, wrap_up=0),
+    )
+
+    assert result.stop_reason is StopReason.CALLS
+    assert result.answer is not None
+
+
+async def test_without_any_score_the_vote_is_declared() -> None:
+    result = await run("beam_search", verifier=lambda task, candidate: None)
+
+    assert ("scores of the solutions", "a plain vote") in [
+        (s.missing, s.used) for s in result.substitutes
+    ]
+
+
+@pytest.mark.parametrize("limit", [{"output_tokens": 16}, {"tokens": 60}])
+async def test_many_samples_of_little_budget_do_not_overrun_it(
+    limit: dict[str, int],
+) -> None:
+    budget = Budget.model_validate(limit)
+    result = await run("rebase", parameters={"n": 40}, budget=budget)
+
+    used = {
+        "output_tokens": result.usage.output_tokens,
+        "tokens": result.usage.total_tokens,
+    }
+    assert all(used[kind] <= most for kind, most in limit.items())
+
+
+async def test_a_model_without_n_is_called_for_each_sample() -> None:
+    poor = model(capabilities=Capabilities(prefill=True, logprobs=True, seed=True))
+    journal = Journal(":memory:")
+    result = await run("rebase", model=poor, verifier=right, journal=journal)
+
+    assert ("n", "a call for each sample") in [
+        (s.missing, s.used) for s in result.substitutes
+    ]
+    assert result.answer is not None
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_a_scorer_that_cannot_score_is_told_before_anything_is_paid() -> None:
+    scripted = ScriptedModel([])
+    with pytest.raises(InvalidParameter, match="needs the run's own verifier"):
+        await run("rebase", model=scripted, parameters={"scorer": "verifier"})
+    assert not scripted.calls
+
+
+async def test_thoughts_of_a_level_can_be_voted_on() -> None:
+    class Voting(SimulatedModel):
+        """Votes for the second beginning, whatever it is."""
+
+        async def generate(self, request: Request, **options: Any) -> list[Completion]:
+            if '"choice"' not in request.messages[-1].content:
+                return await super().generate(request, **options)
+            usage = Usage(calls=1, input_tokens=90, output_tokens=9)
+            return [Completion(text='{"choice": 2}', usage=usage)]
+
+    parameters = {"evaluate": "vote", "votes": 3, "b": 1, "k": 3, "t": 2}
+    voting = Voting(problems=KNOWN, seed=3)
+    journal = Journal(":memory:")
+    result = await run(
+        "tree_of_thoughts", model=voting, parameters=parameters, journal=journal
+    )
+
+    assert result.answer is not None
+    scores = {n["id"]: n["score"] for n in result.graph["nodes"]}
+    assert [scores[f"node/{i}"] for i in (1, 2, 3)] == [0.0, 1.0, 0.0]
+    gone_on_from = {e["source"] for e in result.graph["edges"]} & scores.keys()
+    assert {"node/2", "node/5"} <= gone_on_from
+    assert not {"node/1", "node/3", "node/4", "node/6"} & gone_on_from
+    assert result.roles["verifier"].calls == 2 * 3
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_a_vote_that_the_budget_refuses_ends_the_search() -> None:
+    parameters = {"evaluate": "vote", "b": 1, "k": 3, "t": 2}
+    result = await run(
+        "tree_of_thoughts", parameters=parameters, budget=Budget(calls=2)
+    )
+
+    assert result.stop_reason is StopReason.CALLS
     assert result.answer is not None
 
 

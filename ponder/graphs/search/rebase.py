@@ -54,15 +54,16 @@ def widths(rewards: Sequence[float | None], budget: int, t_b: float) -> list[int
     """
     known = [r for r in rewards if r is not None]
     low, top = min(known, default=0.0), max(known, default=0.0)
-    weights = [math.exp(((low if r is None else r) - top) / t_b) for r in rewards]
+    filled = [low if r is None else r for r in rewards]
+    weights = [math.exp((r - top) / t_b) for r in filled]
     mass = math.fsum(weights)
     ideal = [max(budget, 0) * w / mass for w in weights]
     shares = [math.floor(q) for q in ideal]
     rest = max(budget, 0) - sum(shares)
 
-    def need(j: int) -> tuple[float, float, bool, int]:
-        return shares[j] - ideal[j], -ideal[j], rewards[j] is None, j
+    def turn(j: int) -> tuple[float, float, bool, int]:
+        return shares[j] - ideal[j], -filled[j], rewards[j] is None, j
 
-    for j in sorted(range(len(rewards)), key=need)[:rest]:
+    for j in sorted(range(len(rewards)), key=turn)[:rest]:
         shares[j] += 1
     return shares

@@ -125,6 +125,9 @@ class Clients:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        cache_ = load_litellm().in_memory_llm_clients_cache
+        # LiteLLM ends the cache key of a client with a name of its event loop.
+        self._end: str = cache_.update_cache_key_with_event_loop("")
         users = self._users.get(self.loop, 0)
         if not users:
             self._foreign[self.loop] = frozenset(self._keys())
@@ -132,8 +135,7 @@ class Clients:
 
     def _keys(self) -> list[str]:
         cached = load_litellm().in_memory_llm_clients_cache.cache_dict
-        # LiteLLM ends the cache key of a client with the id of its event loop.
-        return [key for key in cached if key.endswith(f"-{id(self.loop)}")]
+        return [key for key in cached if key.endswith(self._end)]
 
     async def release(self) -> None:
         """Give up this use; the last one closes the clients."""
