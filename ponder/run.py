@@ -14,7 +14,7 @@ from uuid import uuid4
 from ponder.agents.verifier import Check
 from ponder.budget import Budget, Ledger
 from ponder.concurrency import chain_from
-from ponder.context import RunContext, Shared, Verifier
+from ponder.context import RunContext, Verifier
 from ponder.errors import InvalidInput, JournalError, OutOfBudget
 from ponder.events import (
     Emit,
@@ -33,6 +33,7 @@ from ponder.passages import Retriever
 from ponder.plan import Plan, plan_again, plan_new, plan_replay
 from ponder.result import Outcome, Result, StopReason
 from ponder.settings import Settings, load_settings
+from ponder.telling import Shared
 from ponder.thoughts import Thought, ThoughtGraph
 
 T = TypeVar("T")

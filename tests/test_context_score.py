@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ponder.budget import Budget, Ledger
-from ponder.context import RunContext, Shared
+from ponder.context import RunContext
 from ponder.errors import (
     ModelUnreachable,
     OutOfBudget,
@@ -19,6 +19,7 @@ from ponder.journal import Journal, RunRecord
 from ponder.messages import Usage, user
 from ponder.models.base import Model
 from ponder.models.scripted import ScriptedModel
+from ponder.telling import Shared
 from ponder.thoughts import ThoughtGraph
 from tests.support.places import place
 from tests.support.scoring_model import ScoringModel

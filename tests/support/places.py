@@ -1,11 +1,12 @@
 """A place of a run, for tests of what works at one place."""
 
 from ponder.budget import Budget, Ledger
-from ponder.context import RunContext, Shared, Verifier
+from ponder.context import RunContext, Verifier
 from ponder.journal import Journal, RunRecord
 from ponder.messages import Completion, TokenLogprob
 from ponder.models.base import Model
 from ponder.passages import Retriever
+from ponder.telling import Shared
 from ponder.thoughts import ThoughtGraph
 
 
