@@ -311,11 +311,6 @@ class TreeSearch(Strategy, Policy[Any]):
     ) -> SearchState:
         context, tree = runtime.context, state["tree"]
         reason = state.get("stop_reason", StopReason.FINISHED)
-        if reason is StopReason.FINISHED and self._cut_short(state):
-            context.warn(
-                f"The search was not at its end after max_rounds={self.max_rounds} "
-                "rounds: raise max_rounds to let it go on."
-            )
         pool = solutions(tree)
         weights = {
             node.value.candidate.id: weight
@@ -331,6 +326,13 @@ class TreeSearch(Strategy, Policy[Any]):
         outcome = choose(
             pool, weights, self.select, self.equality, reason, self.favourite(tree)
         )
+        # Whether anything is left to do is known by planning it, which may draw and
+        # commit: so it is asked when the answer stands.
+        if reason is StopReason.FINISHED and self._cut_short(state):
+            context.warn(
+                f"The search was not at its end after max_rounds={self.max_rounds} "
+                "rounds: raise max_rounds to let it go on."
+            )
         if reason is StopReason.VERIFIED:
             return {"outcome": outcome}
         if self.select == "synthesis" and len(pool) > 1:

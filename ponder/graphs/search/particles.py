@@ -61,15 +61,20 @@ class PopulationPolicy(LevelPolicy[C], Generic[C]):
         """Return what to expand next; nothing ends the search."""
 
     def plan(self, tree: Tree[C]) -> Iterable[Wish]:
-        """Go on when all of the last level was told, also where all of it failed."""
+        """Go on when all of the last level was told, also where all of it failed.
+
+        Only where no particle is left is the level asked for again.
+        """
         cloud = tree.memory
         if tree.open or cloud.ended:
             return ()
+        if not (cloud.born or cloud.particles):
+            return super().plan(tree)
         born = sorted(cloud.born, key=lambda node: node.id)
         cloud.born = []
-        wishes = tuple(self.next_level(tree, born))
+        cloud.wishes = wishes = tuple(self.next_level(tree, born))
         cloud.number += 1
-        cloud.ended = not wishes
+        cloud.fruitless, cloud.ended = 0, not wishes
         return wishes
 
     def learn(self, tree: Tree[C], expansion: Expansion, born: Sequence[Node]) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from ponder.graphs.search.levels import PATIENCE
 from ponder.graphs.search.policy import Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
@@ -31,6 +32,8 @@ class Visits:
     """Candidates for the step after it, no two of the same text."""
     asked: int = 0
     """Samples asked for from it."""
+    lost: int = 0
+    """How often all of them failed."""
 
     def add(self, s: float | None, weight: float = 1.0) -> None:
         """Count a visit and, if it was evaluated, take s into the mean."""
@@ -232,6 +235,9 @@ class RainPolicy(Policy[Rewinding]):
         if memory.growing is None:
             return
         here = memory.visits[memory.growing.id]
+        if not memory.born and not here.next:
+            here.lost += 1
+            here.asked = 0 if here.lost < PATIENCE else here.asked
         texts = {child.step.text for child in here.next}
         for node in sorted(memory.born, key=lambda node: node.id):
             # A step without a text cannot be told from others, so it counts as new.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ponder.errors import InvalidParameter
 from ponder.graphs import search as package
+from ponder.graphs.search.particles import ParticlePolicy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.simulate import noise, search, shape
 from ponder.graphs.search.tree import Expansion, Step
@@ -137,6 +138,13 @@ def test_one_call_that_fails_does_not_end_the_search(kind: type[Policy[Any]]) ->
     tree = search(kind(), second_fails, limit=200)
 
     assert calls > 2 and tree.finals
+
+
+def test_a_particle_that_is_alone_is_asked_for_again() -> None:
+    steps = iter([[Step(score=0.5)], [], [], [Step(score=0.5, final=True)]])
+    tree = search(ParticlePolicy(n=1), lambda expansion: next(steps))
+
+    assert len(tree.finals) == 1
 
 
 @every_policy

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ponder.graphs.search.levels import PATIENCE
 from ponder.graphs.search.rain import (
     RainPolicy,
     Visits,
@@ -194,14 +195,14 @@ def test_an_unscored_step_is_committed_to_only_where_none_has_a_score() -> None:
     assert answer([None, None]) == 0
 
 
-def test_a_commitment_after_which_all_samples_fail_ends_the_search() -> None:
+def test_a_commitment_after_which_all_samples_fail_again_ends_the_search() -> None:
     def world(expansion: Expansion) -> list[Step]:
         return [Step(score=0.5)] if expansion.node.depth == 0 else []
 
     policy = RainPolicy(q=1)
     tree = search(policy, world)
 
-    assert policy.done(tree) and tree.asked == 2
+    assert policy.done(tree) and tree.asked == 1 + PATIENCE
     best = policy.best(tree)
     assert best is not None and best.id == 1
 
