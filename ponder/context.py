@@ -26,6 +26,7 @@ from ponder.errors import (
     ReplayDrift,
     RetrievalError,
     VerifierError,
+    revived,
 )
 from ponder.events import (
     CallFailed,
@@ -41,11 +42,6 @@ from ponder.models.base import Model
 from ponder.passages import Passage, Retriever
 from ponder.result import Candidate, Task, Verdict
 from ponder.telling import Path, Shared, Telling
-
-_REMEMBERED: dict[str, type[PonderError]] = {
-    kind.__name__: kind for kind in (VerifierError, RetrievalError, ModelError)
-}
-"""Failures that a run goes on after, so that a replay must meet them again."""
 
 T = TypeVar("T")
 
@@ -285,19 +281,16 @@ class RunContext(Telling):
         key = content_key(content)
         entry = self._find(key)
         if entry is not None and not self._retry(entry):
-            if entry.kind == "refusal":
-                raise self._refuse(OutOfBudget(entry.body["dimension"]))
-            if entry.kind == "failure":
-                raise _REMEMBERED[entry.body["kind"]](entry.body["error"])
+            self._raise_again(entry)
             return entry.body
         try:
             value = await (self._in_time(compute) if timed else compute())
         except OutOfBudget as stop:
             self._record(key, "refusal", {"dimension": stop.dimension})
             raise
-        except tuple(_REMEMBERED.values()) as error:
-            kind = next(n for n, c in _REMEMBERED.items() if isinstance(error, c))
-            self._record(key, "failure", {"error": str(error), "kind": kind})
+        except (VerifierError, RetrievalError, ModelError) as error:
+            # A run goes on after these, so that a replay must meet them again.
+            self._record_failure(key, error)
             raise
         self._record(key, "value", value)
         return value
@@ -382,15 +375,21 @@ class RunContext(Telling):
     def _served(self, entry: Entry, model: Model) -> list[Completion]:
         self.ledger.charge(entry.usage)
         self.shared.spend(self.role, entry.usage)
-        if entry.kind == "refusal":
-            raise self._refuse(OutOfBudget(entry.body["dimension"]))
-        self.shared.emit(CallStarted(path=self.id, model=model.name))
-        if entry.kind == "failure":
-            raise self._failed(ModelError(entry.body["error"]))
+        if entry.kind != "refusal":
+            self.shared.emit(CallStarted(path=self.id, model=model.name))
+        self._raise_again(entry)
         completions = [Completion.model_validate(c) for c in entry.body["completions"]]
         _lengthen_chain(completions)
         self.shared.emit(CallFinished(path=self.id, usage=entry.usage, replayed=True))
         return completions
+
+    def _raise_again(self, entry: Entry) -> None:
+        """Raise what was raised here before, if anything was."""
+        if entry.kind == "refusal":
+            raise self._refuse(OutOfBudget(entry.body["dimension"]))
+        if entry.kind == "failure":
+            error = revived(entry.body.get("kind", ""), entry.body["error"])
+            raise self._failed(error) if isinstance(error, ModelError) else error
 
     async def _one_by_one(self, model: Model, request: Request) -> list[Completion]:
         """Make a call for each completion; those that failed are left out.
@@ -408,6 +407,8 @@ class RunContext(Telling):
         for failure in failures:
             if not made or not isinstance(failure, OutOfBudget | ModelError):
                 raise failure
+            if isinstance(failure, ModelError):
+                self.warn(str(failure))
         return made
 
     async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
@@ -490,8 +491,7 @@ class RunContext(Telling):
             raise self._refuse(OutOfBudget("seconds")) from None
         except ModelError as error:
             reservation.settle(Usage(calls=1))
-            body = {"error": str(error), "role": self.role}
-            self._record(key, "failure", body, Usage(calls=1))
+            self._record_failure(key, error, Usage(calls=1))
             raise self._failed(error) from error
         except BaseException:
             reservation.refund()
@@ -503,7 +503,7 @@ class RunContext(Telling):
         try:
             yield
         except ModelError as error:
-            self._record(key, "failure", {"error": str(error), "role": self.role})
+            self._record_failure(key, error)
             raise self._failed(error) from error
 
     def _estimate(self, model: Model, request: Request) -> Usage:
@@ -531,6 +531,13 @@ class RunContext(Telling):
         )
         for warning in self.shared.log.warnings:
             self.warn(warning)
+
+    def _record_failure(
+        self, key: str, error: PonderError, usage: Usage | None = None
+    ) -> None:
+        kind = type(error).__name__
+        body = {"error": str(error), "kind": kind, "role": self.role}
+        self._record(key, "failure", body, usage)
 
     def _refuse(self, stop: OutOfBudget) -> ControlFlow:
         self.shared.emit(Refused(path=self.id, dimension=stop.dimension))

@@ -151,6 +151,22 @@ class ScriptError(PonderError):
     """A scripted model met a call that its script does not foresee."""
 
 
+def revived(kind: str, message: str) -> PonderError:
+    """Return a failure of before, from the name of its class and what it said.
+
+    The class is kept, since strategies go on differently after different failures; no
+    attribute but the message is.
+    """
+    classes: list[type[PonderError]] = [ModelError]
+    for known in classes:
+        classes += known.__subclasses__()
+    classes += [RetrievalError, VerifierError]
+    found = next((c for c in classes if c.__name__ == kind), ModelError)
+    error = found.__new__(found, message)
+    error.args = (message,)
+    return error
+
+
 class ControlFlow(Exception):
     """Root of the signals that steer a run; none of them is a failure."""
 

@@ -271,8 +271,12 @@ class Journal:
             )
         return RunLog(self, record.run_id, read_only=False)
 
-    def reopen(self, run_id: str) -> RunLog:
+    def reopen(self, run_id: str, record: RunRecord | None = None) -> RunLog:
         """Return the log of a run that stopped, to go on with it.
+
+        Args:
+            run_id: The run.
+            record: As it goes on, where that is with another budget or model.
 
         Raises:
             InvalidParameter: Another process is working on it.
@@ -285,8 +289,13 @@ class Journal:
             )
         with self._translated():
             self._db.execute(
-                "UPDATE runs SET status = ?, owner = ? WHERE run_id = ?",
-                (RunStatus.RUNNING, _process(os.getpid()), info.run_id),
+                "UPDATE runs SET status = ?, owner = ?, record = ? WHERE run_id = ?",
+                (
+                    RunStatus.RUNNING,
+                    _process(os.getpid()),
+                    (record or info.record).model_dump_json(),
+                    info.run_id,
+                ),
             )
         return RunLog(self, info.run_id, read_only=False)
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ponder.agents.verifier import Check, Judge, plain_model
+from ponder.agents.verifier import Check, Judge, plain_model, remembered
 from ponder.agents.verifier import verifier as as_verifier
 from ponder.budget import Budget
-from ponder.context import Verifier
-from ponder.errors import InvalidInput, PonderError, UnknownName
+from ponder.context import RunContext, Verifier
+from ponder.errors import InvalidInput, PonderError, ReplayDrift, UnknownName
 from ponder.graphs.base import Strategy, strategies
 from ponder.graphs.base import strategy as as_strategy
 from ponder.journal import RunRecord
@@ -17,7 +17,7 @@ from ponder.models.base import Capabilities, Model
 from ponder.models.load import NamedModel
 from ponder.models.load import open_model as open_plain_model
 from ponder.passages import Passage, Retriever
-from ponder.result import Task
+from ponder.result import Candidate, Task, Verdict
 from ponder.retrieval.opening import open_retriever
 from ponder.settings import Settings
 
@@ -203,7 +203,7 @@ def plan_replay(
         record,
         strategy or as_strategy(record.strategy),
         _replayed_model(record.model, Capabilities.model_validate(record.capabilities)),
-        as_verifier(verifier) if verifier else _replayed_verifier(record.verifier),
+        _replayed_verifier(record) if verifier is None else as_verifier(verifier),
         Budget.model_validate(record.budget),
         _ReplayedRetriever(record.retriever) if record.retriever else None,
     )
@@ -226,15 +226,35 @@ def _replayed_model(name: str, capabilities: Capabilities) -> Model:
     return NamedModel(name, capabilities)
 
 
-def _replayed_verifier(name: str | None) -> Verifier | None:
-    if name is None or name == "judge":
-        return as_verifier(name) if name else None
-    return as_verifier(_unreachable_check(name))
+def _replayed_verifier(record: RunRecord) -> Verifier | None:
+    if record.verifier is None:
+        return None
+    if record.verifier == "judge":
+        return Judge()
+    return _ReplayedVerifier(record)
 
 
-def _unreachable_check(name: str) -> Check:
-    def check(task: Task, candidate: object) -> bool:
-        raise PonderError(f"A replay called the verifier '{name}'.")
+class _ReplayedVerifier:
+    """Stands for code that is not there: what it said is in the journal."""
 
-    check.__name__ = name
-    return check
+    journaled = True
+
+    def __init__(self, record: RunRecord) -> None:
+        self.name, self._run = str(record.verifier), record.run_id
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
+        async def compute() -> dict[str, Any]:
+            raise ReplayDrift(self._missing())
+
+        value = await remembered(self.name, task, candidate, context, compute)
+        if value.get("asked"):
+            raise ReplayDrift(self._missing())
+        return Verdict.model_validate(value.get("verdict", value))
+
+    def _missing(self) -> str:
+        return (
+            f"Run {self._run} was verified by '{self.name}', which asks a model in a "
+            "way of its own. Give it again: replay(run_id, verifier=...)."
+        )

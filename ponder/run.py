@@ -139,7 +139,7 @@ async def aresume(
         plan = plan_again(
             record, settings, strategy, model, verifier, budget, retriever
         )
-        log = opened.reopen(record.run_id)
+        log = opened.reopen(record.run_id, plan.record)
         return await _run(
             plan, log, opened, on_event, resumed=True, new_budget=budget is not None
         )
@@ -366,8 +366,8 @@ def _result(
 ) -> Result:
     usage, shared = context.ledger.spent, context.shared
     if stored is not None:
-        seconds = stored.usage.seconds
-        usage = context.shared.log.spent.model_copy(update={"seconds": seconds})
+        # With what was paid on ways that a resumed run has not gone to their end.
+        usage = stored.usage
     return Result(
         run_id=plan.record.run_id,
         answer=outcome.answer,
@@ -379,11 +379,11 @@ def _result(
         roles=stored.roles if stored is not None else context.shared.roles,
         substitutes=tuple(
             shared.substitutes[what]
-            for what in sorted(shared.substitutes, key=shared.place)
+            for what in sorted(shared.substitutes, key=lambda w: (shared.place(w), w))
         ),
         verdict=outcome.verdict,
         citations=outcome.citations,
-        warnings=tuple(sorted(shared.warnings, key=shared.place)),
+        warnings=tuple(sorted(shared.warnings, key=lambda w: (shared.place(w), w))),
         graph=context.shared.graph.to_json(),
     )
 

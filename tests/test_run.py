@@ -7,12 +7,15 @@ import pytest
 import ponder
 from ponder import Budget, Journal, ScriptedModel, SimulatedModel, Task
 from ponder.errors import (
+    ContextOverflow,
     InvalidInput,
     InvalidParameter,
     ModelError,
     ModelFileError,
     PonderError,
     UnknownName,
+    VerifierError,
+    revived,
 )
 from ponder.graphs.base import strategy
 from ponder.messages import Completion, Request, assistant, user
@@ -346,3 +349,31 @@ async def test_a_result_does_not_depend_on_which_branch_warned_first(
 
     assert len(result.warnings) == 2
     assert await ponder.areplay(result.run_id, journal=journal) == result
+
+
+async def test_a_run_that_went_on_with_another_budget_replays(journal: Journal) -> None:
+    model = SimulatedModel(seed=1, steps=30)
+    first = await ponder.asolve(
+        QUESTION,
+        strategy=strategy("rebase", {"n": 4, "delimiter": "\n"}),
+        model=model,
+        budget=Budget(output_tokens=150),
+        journal=journal,
+    )
+    on = await ponder.aresume(
+        first.run_id, model=model, budget=Budget(output_tokens=600), journal=journal
+    )
+
+    assert on.usage.output_tokens > first.usage.output_tokens
+    again = await ponder.areplay(first.run_id, journal=journal)
+    # What was asked anew has changed, which the resumed run says and no replay meets.
+    assert on.warnings and all("has changed" in warning for warning in on.warnings)
+    assert again == on.model_copy(update={"warnings": ()})
+
+
+def test_a_failure_of_before_is_raised_as_what_it_was() -> None:
+    error = revived("ContextOverflow", "The request needs 900 tokens.")
+    assert isinstance(error, ContextOverflow)
+    assert str(error) == "The request needs 900 tokens."
+    assert type(revived("VerifierError", "no")) is VerifierError
+    assert type(revived("SomethingOld", "no")) is ModelError

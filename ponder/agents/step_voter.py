@@ -117,9 +117,8 @@ def read_choice(completion: Completion, count: int) -> int | None:
     """Return the index of the beginning that a reply votes for, from 0."""
     value = last_json(completion.text)
     choice = value.get("choice") if isinstance(value, dict) else None
-    if isinstance(choice, bool) or not isinstance(choice, int):
-        return None
-    return choice - 1 if 1 <= choice <= count else None
+    number = str(choice).strip()
+    return int(number) - 1 if number in map(str, range(1, count + 1)) else None
 
 
 def _numbered(beginnings: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -12,6 +13,7 @@ from ponder.errors import (
     ControlFlow,
     InvalidInput,
     InvalidParameter,
+    JournalError,
     ModelError,
     OutOfBudget,
     UnknownName,
@@ -43,7 +45,9 @@ class FunctionVerifier:
     def __init__(self, check: Check, name: str | None = None) -> None:
         """Wrap a function; see ``verifier``."""
         self.check = check
-        self.name = str(name or getattr(check, "__name__", "function"))
+        known = str(name or getattr(check, "__name__", "function"))
+        # "judge" names the model's own judge, which a replay makes by itself.
+        self.name = "judge()" if known == "judge" else known
 
     async def verify(
         self, task: Task, candidate: Candidate, context: RunContext
@@ -51,54 +55,137 @@ class FunctionVerifier:
         """Run the function on a candidate.
 
         Raises:
+            OutOfBudget: The seconds of the budget are over.
             VerifierError: It raised, or returned something that is no judgement.
         """
 
         async def compute() -> dict[str, Any]:
-            found = await self._run(task, candidate, context)
+            value = await called(self.name, self.check, task, candidate)
+            found = judgement(self.name, value).model_copy(
+                update={"checked": value is not None}
+            )
             return found.model_dump(mode="json")
 
-        content = f"{self.name}\x00{task.question}\x00{candidate.text}"
-        value = await context.remember(content, compute, timed=True)
+        value = await remembered(self.name, task, candidate, context, compute)
         return Verdict.model_validate(value)
 
-    def ask(
-        self, task: Task, candidate: Candidate, context: RunContext
-    ) -> Judgement | Awaitable[Judgement]:
-        """Call the function."""
-        return self.check(task, candidate)
 
-    async def _run(
+class ObjectVerifier:
+    """A user's verifier object: what it says is checked and journaled, too.
+
+    It may ask the model, at places below ``within``. Then it is asked again in a
+    resumed run and in a replay, with its calls out of the journal.
+    """
+
+    journaled = True
+
+    def __init__(self, judge: Verifier) -> None:
+        """Wrap an object; see ``verifier``."""
+        self.judge, self.name = judge, judge.name
+
+    async def verify(
         self, task: Task, candidate: Candidate, context: RunContext
     ) -> Verdict:
-        try:
-            value = self.ask(task, candidate, context)
-            if inspect.isawaitable(value):
-                value = await value
-        except (ControlFlow, ModelError):
-            raise
-        except Exception as error:
-            raise VerifierError(
-                f"Verifier '{self.name}' raised {type(error).__name__}: {error}"
-            ) from error
-        verdict = self._verdict(value)
-        return verdict.model_copy(update={"checked": value is not None})
+        """Ask the object about a candidate.
 
-    def _verdict(self, value: Judgement) -> Verdict:
-        if isinstance(value, Verdict):
-            return _with_score(value)
-        if value is None:
-            return Verdict()
-        # What numpy and others call a bool or a number is one.
-        value = value.item() if hasattr(value, "item") else value
-        if isinstance(value, bool):
-            return Verdict(score=float(value), passed=value)
-        if isinstance(value, Real) and 0 <= float(value) <= 1:
-            return Verdict(score=float(value))
+        Raises:
+            OutOfBudget: The budget admits no verdict.
+            ModelError: A call of it failed.
+            VerifierError: It raised, or returned something that is no judgement.
+        """
+        within, found = context.at("within"), list[Verdict | Exception]()
+
+        async def compute() -> dict[str, Any]:
+            try:
+                found.append(await self._ask(task, candidate, within))
+            except (OutOfBudget, ModelError) as error:
+                if not _asked(within):
+                    raise
+                found.append(error)
+            said = None if _asked(within) else found[0]
+            verdict = said.model_dump(mode="json") if isinstance(said, Verdict) else {}
+            return {"asked": _asked(within), "verdict": verdict}
+
+        value = await remembered(self.name, task, candidate, context, compute)
+        if not found and not value["asked"]:
+            return Verdict.model_validate(value["verdict"])
+        said = found[0] if found else await self._ask(task, candidate, within)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    async def _ask(
+        self, task: Task, candidate: Candidate, within: RunContext
+    ) -> Verdict:
+        value = await called(self.name, self.judge.verify, task, candidate, within)
+        found = judgement(self.name, value)
+        # What it knows without a model it knows as a function does.
+        checked = found.checked or not (value is None or _asked(within))
+        return found.model_copy(update={"checked": checked})
+
+
+def _asked(place: RunContext) -> bool:
+    """Whether a call was made at a place, or below it."""
+    known = place.shared.paths
+    return any(p == place.id or p.startswith(f"{place.id}/") for p in known)
+
+
+async def remembered(
+    name: str,
+    task: Task,
+    candidate: Candidate,
+    context: RunContext,
+    compute: Callable[[], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return what the journal knows of a verdict, or what is computed now.
+
+    Time that is kept back for the end may be used: verdicts are what it is kept for.
+    """
+    content = f"{name}\x00{task.question}\x00{candidate.text}"
+    return await context.wrap_up().remember(content, compute, timed=True)
+
+
+async def called(name: str, check: Callable[..., Any], *given: Any) -> object:
+    """Return what a user's code says.
+
+    Raises:
+        VerifierError: It raised.
+        OutOfBudget: A call that it made was refused.
+        ModelError: A call that it made failed.
+        ReplayDrift: A call that it made is not in the journal of a replay.
+    """
+    try:
+        value = check(*given)
+        return await value if inspect.isawaitable(value) else value
+    except (ControlFlow, ModelError, JournalError):
+        raise
+    except Exception as error:
         raise VerifierError(
-            f"Verifier '{self.name}' returned {value!r}. Return True or False, a score "
-            "from 0 to 1, a Verdict, or None if it cannot tell."
-        )
+            f"Verifier '{name}' raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def judgement(name: str, value: object) -> Verdict:
+    """Return the verdict that a user's code has returned.
+
+    Raises:
+        VerifierError: It is no judgement.
+    """
+    if isinstance(value, Verdict):
+        return _with_score(value)
+    if value is None:
+        return Verdict()
+    # What numpy and others call a bool or a number is one.
+    with suppress(Exception):
+        value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool):
+        return Verdict(score=float(value), passed=value)
+    if isinstance(value, Real) and 0 <= float(value) <= 1:
+        return Verdict(score=float(value))
+    raise VerifierError(
+        f"Verifier '{name}' returned {value!r}. Return True or False, a score from 0 "
+        "to 1, a Verdict, or None if it cannot tell."
+    )
 
 
 def _with_score(verdict: Verdict) -> Verdict:
@@ -106,24 +193,6 @@ def _with_score(verdict: Verdict) -> Verdict:
     if verdict.score is not None or verdict.passed is None:
         return verdict
     return verdict.model_copy(update={"score": float(verdict.passed)})
-
-
-class ObjectVerifier(FunctionVerifier):
-    """A user's verifier object: its verdicts are checked and journaled, too.
-
-    What it asks a model for, it asks at the place ``within`` below that of the verdict.
-    """
-
-    def __init__(self, judge: Verifier) -> None:
-        """Wrap an object; see ``verifier``."""
-        super().__init__(lambda task, candidate: None, judge.name)
-        self.judge = judge
-
-    def ask(
-        self, task: Task, candidate: Candidate, context: RunContext
-    ) -> Judgement | Awaitable[Judgement]:
-        """Call the object."""
-        return self.judge.verify(task, candidate, context.at("within"))
 
 
 class Judge:
@@ -237,36 +306,36 @@ def verifier(value: Verifier | Check | str) -> Verifier:
 
 
 async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candidate:
-    """Return a candidate with a verdict: what it has, or what ``verified`` gives it.
+    """Return a candidate with the verdict of the run's verifier, a judge by default.
+
+    One that has a verdict keeps it. A verifier that fails leaves the candidate without
+    a score.
 
     Raises:
         OutOfBudget: The budget admits no verdict.
     """
     if candidate.verdict is not None:
         return candidate
-    found, stop = await verified(task, candidate, context)
-    if stop is not None:
-        raise OutOfBudget(stop.value)
-    return found
+    if candidate.error is not None:
+        return candidate
+    try:
+        role = context.verifier or Judge()
+        verdict = await role.verify(task, candidate, context)
+    except (VerifierError, ModelError) as error:
+        context.warn(str(error))
+        verdict = Verdict(feedback=str(error))
+    context.judged(candidate, verdict)
+    return candidate.model_copy(update={"verdict": verdict})
 
 
 async def verified(
     task: Task, candidate: Candidate, context: RunContext
 ) -> tuple[Candidate, StopReason | None]:
-    """Return a candidate with the verdict of the run's verifier, a judge by default.
+    """Return a candidate as ``judged`` does, and the limit that refused, if one did.
 
-    A verifier that fails leaves the candidate without a score. Where the budget admits
-    no verdict, the candidate comes back as it was, with the limit that was met.
+    Where the budget admits no verdict, the candidate comes back as it was.
     """
-    if candidate.error is not None:
-        return candidate, None
     try:
-        role = context.verifier or Judge()
-        verdict = await role.verify(task, candidate, context)
+        return await judged(task, candidate, context), None
     except OutOfBudget as stop:
         return candidate, StopReason(stop.dimension)
-    except (VerifierError, ModelError) as error:
-        context.warn(str(error))
-        verdict = Verdict(feedback=str(error))
-    context.judged(candidate, verdict)
-    return candidate.model_copy(update={"verdict": verdict}), None

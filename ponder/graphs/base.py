@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from ponder.context import Composite, RunContext
-from ponder.errors import InvalidParameter, OutOfBudget
+from ponder.errors import InvalidParameter, ModelError, OutOfBudget
 from ponder.messages import Completion, Message, Request
 from ponder.models.base import Capabilities, Model
 from ponder.registry import Registry
@@ -118,26 +118,27 @@ class StrategyModel(Composite):
     ) -> list[Completion]:
         """Answer by running the strategy once for each completion.
 
-        Where the budget ends in between, those that are there are the answer.
+        Those that failed, or that the budget refused, are left out.
+
+        Raises:
+            OutOfBudget: The budget admits none of them.
+            ModelError: All of them failed.
         """
         task = _task(request.messages, request.prefill)
-        made: list[Completion] = []
+        if request.n == 1:
+            return [await self._answer(task, context)]
+        made, failures = list[Completion](), list[Exception]()
         for i in range(request.n):
             try:
-                made.append(
-                    await self._answer(task, context, i if request.n > 1 else None)
-                )
-            except OutOfBudget:
-                if not made:
-                    raise
-                break
+                made.append(await self._answer(task, context.at(i)))
+            except (OutOfBudget, ModelError) as error:
+                failures.append(error)
+        if not made:
+            raise failures[0]
         return made
 
-    async def _answer(
-        self, task: Task, context: RunContext, index: int | None
-    ) -> Completion:
-        place = context if index is None else context.at(index)
-        outcome = await self.strategy.run(task, place.inside(self.model))
+    async def _answer(self, task: Task, context: RunContext) -> Completion:
+        outcome = await self.strategy.run(task, context.inside(self.model))
         if not outcome.text and outcome.answer is None:
             raise OutOfBudget(outcome.stop_reason.value)
         text = outcome.text or outcome.answer or ""

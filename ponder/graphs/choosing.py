@@ -5,7 +5,7 @@ from typing import Literal
 
 from ponder.agents.answers import Equality, group
 from ponder.graphs.best_of_n import score
-from ponder.graphs.pool import choosable, unanswered
+from ponder.graphs.pool import choosable, unanswered, vouched
 from ponder.result import Candidate, Outcome, StopReason
 
 Select = Literal["best", "vote", "synthesis"]
@@ -76,11 +76,12 @@ def accepted(candidate: Candidate, least: float) -> bool:
         least: Score from which it is, or, if that is at most 1, as soon as a function
             passed it.
     """
-    verdict = candidate.verdict
-    if verdict is None or not choosable(candidate):
+    if not choosable(candidate):
         return False
-    passed = verdict.checked and verdict.passed is True and least <= 1
-    return passed or (verdict.score is not None and verdict.score >= least)
+    reached = score(candidate)
+    return (least <= 1 and vouched(candidate)) or (
+        reached is not None and reached >= least
+    )
 
 
 def _accepted(pool: Sequence[Candidate]) -> Candidate | None:

@@ -21,6 +21,7 @@ from ponder.agents.state_value import (
 from ponder.agents.verifier import judged
 from ponder.context import RunContext
 from ponder.errors import CannotRestore, ModelError, OutOfBudget
+from ponder.events import Warned
 from ponder.graphs.search.environment_search import EnvironmentPolicy
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
 from ponder.graphs.tree_search import TreeSearch
@@ -40,11 +41,15 @@ class Session:
     """An environment is in one state at a time."""
 
     async def aclose(self) -> None:
-        """Close the environment; what was found is not lost if that fails."""
+        """Close the environment; what was found is not lost if that fails.
+
+        It is told, but is no part of the result: a replay closes what was never used.
+        """
         try:
             await self.environment.aclose()
         except Exception as error:
-            self.context.warn(f"The environment could not be closed: {error}")
+            said = f"The environment could not be closed: {error}"
+            self.context.shared.emit(Warned(message=said))
 
 
 @dataclass(eq=False)
@@ -184,7 +189,8 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
 
         environment = place.session.environment
         content = json.dumps([environment.name, "reset"])
-        return Observation.model_validate(await context.remember(content, compute))
+        found = await context.remember(content, compute, timed=True)
+        return Observation.model_validate(found)
 
     async def _next(
         self, task: Task, place: Place, context: RunContext
@@ -223,7 +229,7 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
             try:
                 copies.append((await environment.snapshot()).state)
             except Exception as error:
-                context.warn(f"{error} Its actions are played again instead.")
+                return {**seen.model_dump(mode="json"), "uncopied": str(error)}
             return seen.model_dump(mode="json")
 
         content = json.dumps([environment.name, *place.trail.actions, action])
@@ -232,6 +238,8 @@ class EnvironmentSearch(TreeSearch, EnvironmentPolicy):
             place.lost = body["lost"]
             self._note_failure(place, action, body["error"], context)
             return None
+        if uncopied := body.pop("uncopied", ""):
+            context.warn(f"{uncopied} Its actions are played again instead.")
         seen = Observation.model_validate(body)
         return Executed(
             text=f"{action}\n{seen.text}",

@@ -132,9 +132,13 @@ def choosable(candidate: Candidate) -> bool:
     often reads what the extraction of answers does not. The opinion of a model is no
     such proof: it likes texts that were cut off before their answer.
     """
+    return candidate.answer is not None or vouched(candidate)
+
+
+def vouched(candidate: Candidate) -> bool:
+    """Return whether a function accepted a candidate."""
     verdict = candidate.verdict
-    accepted = verdict is not None and verdict.checked and verdict.passed is True
-    return candidate.answer is not None or accepted
+    return verdict is not None and verdict.checked and verdict.passed is True
 
 
 def unanswered(candidates: Sequence[Candidate], reason: StopReason) -> Outcome:

@@ -51,6 +51,11 @@ class StepSearch(TreeSearch):
     instructions: str = STEPWISE
     """System prompt."""
 
+    @property
+    def rates(self) -> bool:
+        """Whether the step scorer is asked."""
+        return True
+
     logprobs: ClassVar[bool] = False
     """Whether the policy uses log-probabilities."""
     without_logprobs: ClassVar[str] = ""
@@ -75,7 +80,7 @@ class StepSearch(TreeSearch):
 
     async def run(self, task: Task, context: RunContext) -> Outcome:
         """Run the state machine, once it is clear that somebody can score."""
-        if self.scorer == "verifier":
+        if self.scorer == "verifier" and self.rates:
             require_verifier(context)
         return await super().run(task, context)
 

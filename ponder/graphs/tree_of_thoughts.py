@@ -29,9 +29,15 @@ class TreeOfThoughts(StepSearch, BreadthFirstPolicy):
     evaluate: Literal["value", "vote"] = "value"
     """How states are evaluated: ``value``, each by the step scorer, or ``vote``, by
     comparing all that a level brings (the paper's for thoughts that are hard to value;
-    with ``in_flight`` below the width of a level, all that were sampled together)."""
+    with ``in_flight`` below the width of a level, all that were sampled together). A
+    finished state competes on with the votes of its own level."""
     votes: int = Field(default=5, ge=1)
     """Comparisons of a vote; 5 in the paper's Creative Writing."""
+
+    @property
+    def rates(self) -> bool:
+        """Unless the levels are voted on."""
+        return self.evaluate == "value"
 
     @cached_property
     def voter(self) -> StepVoter:
@@ -42,7 +48,7 @@ class TreeOfThoughts(StepSearch, BreadthFirstPolicy):
         self, task: Task, node: Node, proposal: Proposal, context: RunContext
     ) -> float | None:
         """Ask the step scorer, unless the level is voted on."""
-        if self.evaluate == "vote":
+        if not self.rates:
             return None
         return await super().rate(task, node, proposal, context)
 
@@ -50,7 +56,10 @@ class TreeOfThoughts(StepSearch, BreadthFirstPolicy):
         self, task: Task, texts: Mapping[int, str], context: RunContext
     ) -> Mapping[int, float | None]:
         """Vote among the states of a level, finished ones too."""
-        if self.evaluate == "value" or not texts:
+        if self.rates or not texts:
             return {}
-        shares = await self.voter(task, list(texts.values()), context.at("vote"))
-        return dict(zip(texts, shares, strict=True))
+        # What two thoughts say alike is one state, which gets the votes for both.
+        states = list(dict.fromkeys(texts.values()))
+        shares = await self.voter(task, states, context.at("vote"))
+        share = dict(zip(states, shares, strict=True))
+        return {id: share[text] for id, text in texts.items()}

@@ -10,10 +10,10 @@ from ponder.agents.verifier import FunctionVerifier, Judge, yes_probability
 from ponder.context import RunContext
 from ponder.errors import InvalidInput, InvalidParameter, ReplayDrift, UnknownName
 from ponder.graphs.base import strategy
-from ponder.messages import Completion, Request, TokenLogprob, user
+from ponder.messages import Completion, TokenLogprob
 from ponder.models.simulated import SimulatedModel
 from ponder.result import Candidate, Result, StopReason, Task, Verdict
-from ponder.run import areplay
+from ponder.run import areplay, aresume
 
 
 def judgement(**logprobs: float) -> Completion:
@@ -194,6 +194,8 @@ def raising(task: Task, candidate: Candidate) -> bool:
     raise RuntimeError("no disk")
 
 
+VOTER = Capabilities(n=True, seed=True, prefill=True)
+
 NONSENSE: dict[str, Nonsense] = {
     "raises": raising,
     "nan": lambda task, candidate: math.nan,
@@ -239,27 +241,106 @@ async def test_a_bad_verifier_leaves_solutions_unscored_and_replays(
     assert await areplay(result.run_id, journal=journal) == result
 
 
-async def test_an_object_may_ask_the_model_and_replays_without_it() -> None:
-    class Asking(Object):
-        async def verify(
-            self, task: Task, candidate: Candidate, context: RunContext
-        ) -> Verdict:
-            request = Request(messages=(user("Right?"),), max_tokens=8)
-            (reply,) = await context.generate(request)
-            return Verdict(passed="yes" in reply.text)
+class AsJudge(Object):
+    """A verifier object around the model's own judge."""
 
+    def __init__(self) -> None:
+        super().__init__(raising)
+
+    async def verify(
+        self, task: Task, candidate: Candidate, context: RunContext
+    ) -> Verdict:
+        return await Judge().verify(task, candidate, context)
+
+
+@pytest.mark.parametrize("strategy_name", ["best_of_n", "tree_of_thoughts", "mcts"])
+async def test_an_object_that_asks_the_model_is_given_again_for_a_replay(
+    strategy_name: str,
+) -> None:
     journal = Journal(":memory:")
-    replies = ["\\boxed{4}", "\\boxed{5}", "yes", "no"]
     result = await asolve(
-        "What is 2 + 2?",
-        strategy=strategy("best_of_n", {"n": 2}),
-        model=ScriptedModel(replies),
-        verifier=Asking(raising),
+        "What is 17 + 25?",
+        strategy=strategy_name,
+        model=SimulatedModel(seed=1, capabilities=VOTER),
+        verifier=AsJudge(),
+        budget=Budget(calls=120),
         journal=journal,
     )
 
-    assert (result.answer, result.confidence) == ("4", 1.0)
+    assert "logprobs" in [s.missing for s in result.substitutes]
+    verdicts = [c.verdict for c in result.candidates if c.verdict]
+    assert verdicts and not any(v.checked for v in verdicts)
+    again = await areplay(result.run_id, verifier=AsJudge(), journal=journal)
+    assert again == result
+    with pytest.raises(ReplayDrift, match="Give it again"):
+        await areplay(result.run_id, journal=journal)
+
+
+async def test_what_an_object_has_asked_is_charged_when_a_run_is_resumed() -> None:
+    journal = Journal(":memory:")
+    whole = await asolve(
+        "What is 17 + 25?",
+        strategy=strategy("best_of_n", {"n": 4}),
+        model=SimulatedModel(seed=1),
+        verifier=AsJudge(),
+        journal=journal,
+    )
+    resumed = await aresume(
+        whole.run_id, model=SimulatedModel(seed=1), verifier=AsJudge(), journal=journal
+    )
+
+    assert resumed.usage.calls == whole.usage.calls == 8
+    assert resumed.roles == whole.roles
+
+
+async def test_what_an_object_says_without_a_model_it_vouches_for() -> None:
+    class Silent(Object):
+        async def verify(
+            self, task: Task, candidate: Candidate, context: RunContext
+        ) -> Verdict:
+            return Verdict(passed=candidate.answer == "4")
+
+    journal = Journal(":memory:")
+    result = await asolve(
+        "What is 2 + 2?",
+        strategy=strategy("best_of_n", {"n": 2}),
+        model=ScriptedModel(["\\boxed{5}", "\\boxed{4}"]),
+        verifier=Silent(raising),
+        journal=journal,
+    )
+
+    assert result.verdict == Verdict(score=1.0, passed=True, checked=True)
     assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_a_function_named_judge_is_not_the_judge_of_the_model() -> None:
+    def judge(task: Task, candidate: Candidate) -> bool:
+        return candidate.answer == "4"
+
+    journal = Journal(":memory:")
+    result = await asolve(
+        "What is 2 + 2?",
+        strategy=strategy("best_of_n", {"n": 1}),
+        model=ScriptedModel(["\\boxed{4}"]),
+        verifier=judge,
+        journal=journal,
+    )
+
+    assert await areplay(result.run_id, journal=journal) == result
+    with pytest.raises(InvalidInput, match="Give it again"):
+        await aresume(result.run_id, model=ScriptedModel([]), journal=journal)
+
+
+async def test_an_array_is_no_judgement() -> None:
+    class Array:
+        def item(self) -> object:
+            raise ValueError("can only convert an array of size 1")
+
+    result = await best_of(
+        1, ScriptedModel(["\\boxed{4}"]), lambda task, candidate: Array()
+    )
+    assert result.answer == "4"
+    assert any("Return True or False" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize("strategy_name", ["best_of_n", "tree_of_thoughts", "plangen"])
@@ -338,6 +419,22 @@ def test_a_judge_of_impossible_settings_is_refused(wrong: dict[str, float]) -> N
 def test_a_prompt_with_other_places_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="places for"):
         Judge(prompt='Reply {"v": 1} to {question}')
+
+
+async def test_a_verdict_may_take_time_that_is_kept_back() -> None:
+    async def slow(task: Task, candidate: Candidate) -> bool:
+        await asyncio.sleep(0.4)
+        return True
+
+    result = await asolve(
+        "What is 17 + 25?",
+        strategy=strategy("rebase", {"n": 1, "depth": 1}),
+        model=SimulatedModel(seed=1, steps=1),
+        verifier=slow,
+        budget=Budget(seconds=3, wrap_up=0.9),
+    )
+
+    assert result.stop_reason is StopReason.VERIFIED
 
 
 async def test_no_verifier_outlasts_the_seconds_of_a_budget() -> None:

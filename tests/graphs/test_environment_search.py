@@ -304,12 +304,21 @@ async def test_what_was_found_outlasts_an_environment_that_cannot_save_or_close(
         async def aclose(self) -> None:
             raise OSError("already gone")
 
-    search = in_maze(environment=lambda: Careless(4, 4, seed=3))
-    result = await leave(search)
+    search, journal = (
+        in_maze(environment=lambda: Careless(4, 4, seed=3)),
+        Journal(":memory:"),
+    )
+    told: list[str] = []
+    result = await leave(
+        search,
+        journal=journal,
+        on_event=lambda e: told.append(e.message) if e.kind == "warned" else None,
+    )
 
     assert result.answer is not None
     assert any("no space left" in w and "played again" in w for w in result.warnings)
-    assert any("could not be closed: already gone" in w for w in result.warnings)
+    assert any("could not be closed: already gone" in said for said in told)
+    assert await areplay(result.run_id, strategy=search, journal=journal) == result
 
 
 async def test_no_action_outlasts_the_seconds_of_a_budget() -> None:

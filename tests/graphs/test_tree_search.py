@@ -174,6 +174,22 @@ async def test_beam_search_votes_by_the_scores_of_the_last_steps() -> None:
     assert result.answer == "42"
 
 
+@pytest.mark.parametrize("name", ["rain", "particle_gibbs", "particle_filter"])
+async def test_to_say_that_it_was_cut_short_changes_no_answer(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(**changes: Any) -> Any:
+        parameters = {"max_rounds": 3, **SHORT.get(name, {}), **changes}
+        return run(name, verifier=unalike, parameters=parameters)
+
+    told = await ended()
+    monkeypatch.setattr(TreeSearch, "_cut_short", lambda self, state: False)
+    silent = await ended()
+
+    assert any("max_rounds" in warning for warning in told.warnings)
+    assert (told.text, told.confidence) == (silent.text, silent.confidence)
+
+
 async def test_a_search_that_max_rounds_cuts_short_says_so() -> None:
     cut = await run("best_first", verifier=half, parameters={"max_rounds": 3})
     whole = await run("rebase", verifier=half, parameters={"n": 4})
@@ -323,6 +339,30 @@ async def test_thoughts_of_a_level_can_be_voted_on() -> None:
     assert not {"node/1", "node/3", "node/4", "node/6"} & gone_on_from
     assert result.roles["verifier"].calls == 2 * 3
     assert await areplay(result.run_id, journal=journal) == result
+
+
+async def test_thoughts_that_say_the_same_share_their_votes() -> None:
+    """A, A and B: who votes for A votes for both, and one of them is gone on from."""
+    voted: list[str] = []
+
+    class Repeating(SimulatedModel):
+        async def generate(self, request: Request, **options: Any) -> list[Completion]:
+            asked = request.messages[-1].content
+            if '"choice"' in asked:
+                voted.append(asked)
+                return [Completion(text='{"choice": 1}')]
+            if request.prefill:
+                return [Completion(text="\\boxed{42}") for _ in range(request.n)]
+            return [Completion(text=text) for text in ("A.", "A.", "B.")]
+
+    parameters = {"evaluate": "vote", "votes": 2, "b": 1, "k": 3, "t": 1}
+    result = await run(
+        "tree_of_thoughts", model=Repeating(problems=KNOWN), parameters=parameters
+    )
+
+    assert all("2 beginnings" in asked for asked in voted)
+    scores = {n["id"]: n["score"] for n in result.graph["nodes"]}
+    assert [scores[f"node/{i}"] for i in (1, 2, 3)] == [1.0, 1.0, 0.0]
 
 
 async def test_a_vote_that_the_budget_refuses_ends_the_search() -> None:
