@@ -2,8 +2,9 @@
 
 A page NAME has a folder ``docs/results/NAME``: ``head.md``, what a person says of the
 figures, and one study as a TOML file for each part. Every study is run (what was
-finished or paid before is not run again), and the page is the head with the reports
-below it, unchanged but for the level of their headings and the place of their plots.
+finished or paid before is not run again), and the page is the head, one table over all
+studies, and the reports below it, unchanged but for the level of their headings and the
+place of their plots.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks._glance import glance
 
 DOCS = Path("docs/results")
 HEAD = "head.md"
@@ -52,7 +55,7 @@ def write(name: str, reports: list[Path]) -> Path:
         The page.
     """
     folder = DOCS / name
-    parts = [(folder / HEAD).read_text(encoding="utf-8")]
+    parts = [(folder / HEAD).read_text(encoding="utf-8"), glance(reports)]
     for old in folder.glob("*.svg"):
         old.unlink()
     for report in reports:
@@ -61,7 +64,8 @@ def write(name: str, reports: list[Path]) -> Path:
         for plot in report.parent.glob("plots/*.svg"):
             shutil.copyfile(plot, folder / f"{report.parent.name}-{plot.name}")
     page = DOCS / f"{name}.md"
-    page.write_text("\n".join(text.strip() + "\n" for text in parts), encoding="utf-8")
+    told = [text.strip() + "\n" for text in parts if text]
+    page.write_text("\n".join(told), encoding="utf-8")
     return page
 
 
