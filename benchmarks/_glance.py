@@ -15,7 +15,7 @@ Accuracy in percent, and how many points that is above self-consistency at equal
 tokens. Bold: the 95 % interval of the difference excludes 0; with a star it does so \
 after the correction for all tests of the study, too. Several figures in a place are \
 several settings. The verifier is the exact one of the benchmark, or the model itself; \
-with exact steps it also rates unfinished solutions. A column is a study, below."""
+"on steps" it also rates unfinished solutions. A column is a study, below."""
 
 Cells = dict[str, dict[str, list[str]]]
 """What to show, by strategy and study."""
@@ -54,7 +54,7 @@ def label(row: Mapping[str, Any]) -> str:
         name = f"plangen, {told.get('variant', 'mixture')}"
     elif name in ("direct", "chain_of_thought"):
         return str(name)
-    steps = ", exact steps" if told.get("scorer") == "verifier" else ""
+    steps = ", on steps" if told.get("scorer") == "verifier" else ""
     judge = "exact" if row["verifier"] == "exact" else "itself"
     return f"{name}{steps} + {judge}"
 

@@ -92,7 +92,7 @@ def test_a_page_shows_all_studies_at_a_glance(tmp_path: Path) -> None:
         "| strategy | calendar | trip |",
         "| --- | ---: | ---: |",
         "| plangen, mixture + exact | - | **75 (+50)** |",
-        "| rebase, exact steps + exact | **75 (+50)**\\* | - |",
+        "| rebase, on steps + exact | **75 (+50)**\\* | - |",
         "| plangen, rebase + itself | 25 (+0) | - |",
         "| rebase + itself | - | **75 (+50)** **50 (+50)** |",
     ]
