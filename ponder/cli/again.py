@@ -23,8 +23,9 @@ from ponder.cli.options import (
     VerifierOption,
     changed,
 )
+from ponder.cli.problem import verifier_of_run
 from ponder.cli.runs import open_journal
-from ponder.cli.verifiers import verifier_again
+from ponder.cli.verifiers import load_verifier
 from ponder.run import afork, areplay, aresume
 from ponder.settings import load_settings
 
@@ -58,7 +59,7 @@ def resume(
             calls=budget_calls,
             cost=budget_cost,
         )
-        judge = verifier_again(verifier, record.verifier)
+        judge = verifier_of_run(verifier, record.verifier)
         before = journal.read(record.run_id).elapsed
         shown = display(stream=stream, seconds_before=before)
         shown.loading(model or record.model)
@@ -79,17 +80,26 @@ def resume(
 
 def replay(
     run: RunArgument,
+    verifier: VerifierOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Give the result of a run again, from the journal alone, without any call."""
+    """Give the result of a run again, from the journal alone, without any call.
+
+    A verifier is only needed where it is an object that has asked the model.
+    """
     with (
         reported(debug=debug, as_json=as_json),
         asyncio.Runner() as runner,
         open_journal(load_settings()) as journal,
     ):
         result = follow(
-            lambda tell: areplay(run, journal=journal, on_event=tell),
+            lambda tell: areplay(
+                run,
+                verifier=load_verifier(verifier),
+                journal=journal,
+                on_event=tell,
+            ),
             display(),
             runner,
         )
@@ -128,7 +138,7 @@ def fork(
             calls=budget_calls,
             cost=budget_cost,
         )
-        judge = verifier_again(verifier, record.verifier)
+        judge = verifier_of_run(verifier, record.verifier)
         shown = display(stream=stream)
         shown.loading(model or record.model)
         result = follow(

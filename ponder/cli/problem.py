@@ -7,7 +7,7 @@ from typing import Literal
 from ponder.cli.answer import put_json, show_result
 from ponder.cli.console import say
 from ponder.cli.errors import ExitCode
-from ponder.cli.verifiers import JUDGE, load_verifier
+from ponder.cli.verifiers import JUDGE, load_verifier, verifier_again
 from ponder.context import Verifier
 from ponder.drawing import text_tree
 from ponder.errors import InvalidInput, VerifierError
@@ -18,6 +18,8 @@ from ponder.thoughts import ThoughtGraph
 
 BY_NAME: tuple[Literal["exact", "random"], ...] = ("exact", "random")
 """Verifiers of ``ponder eval`` that only a problem has."""
+OF = " of "
+"""Between the name of such a verifier and its problem."""
 WIDTH = 80
 """Columns of the thoughts."""
 
@@ -28,6 +30,8 @@ class Posed:
 
     benchmark: Benchmark
     problem: Problem
+    spec: str
+    """As it was asked for."""
 
     def verifier(self, spec: str | None) -> Verifier | None:
         """Return the verifier that is meant; ``exact`` is the validator itself.
@@ -40,7 +44,11 @@ class Posed:
             InvalidInput: Its code cannot be loaded.
         """
         if spec in BY_NAME:
-            return named_verifier(spec, self.benchmark, self.problem)
+            found = named_verifier(spec, self.benchmark, self.problem)
+            assert found is not None
+            # Where it can be found again, so that ``ponder resume`` can.
+            found.name = f"{spec}{OF}{self.spec}"
+            return found
         return load_verifier(spec, known=(JUDGE, *BY_NAME))
 
     def grade(self, result: Result) -> Grade:
@@ -66,7 +74,23 @@ def pose(spec: str) -> Posed:
     made, problems = problems_of(spec, limit=1)
     if not problems:
         raise InvalidInput(f"Benchmark '{spec}' has no problem to ask.")
-    return Posed(made, problems[0])
+    return Posed(made, problems[0], spec)
+
+
+def verifier_of_run(spec: str | None, recorded: str | None) -> Verifier | None:
+    """Return the verifier for a run that goes on, also that of a problem.
+
+    Args:
+        spec: As typed with this command.
+        recorded: The name of the run's verifier.
+
+    Raises:
+        InvalidInput: It cannot be loaded again.
+    """
+    name, of, problem = (recorded or "").partition(OF)
+    if spec is None and of and name in BY_NAME:
+        return pose(problem).verifier(name)
+    return verifier_again(spec, recorded)
 
 
 def show_solved(

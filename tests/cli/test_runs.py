@@ -155,6 +155,18 @@ def test_resume_finds_the_verifier_by_itself_or_says_what_is_missing(
     assert "--verifier" in done.err
 
 
+def test_resume_finds_the_validator_of_a_problem(cli: Cli, use_model: Use) -> None:
+    spec = "aiw:seed=3"
+    use_model(ScriptedModel([ModelUnreachable("gone")]))
+    options = ("-s", "best_of_n", "--set", "n=1", "--verifier", "exact")
+    cli("ask", "--task", spec, *options)
+    (run,) = json.loads(cli("runs", "--json").out)
+    use_model(ScriptedModel(["So \\boxed{-1}"]))
+    done = json.loads(cli("resume", run["run_id"], "--json").out)
+    assert done["verdict"]["passed"] is False
+    assert json.loads(cli("replay", run["run_id"], "--json").out) == done
+
+
 @pytest.mark.parametrize("command", ["show", "replay", "resume", "fork"])
 def test_an_unknown_run_is_named(cli: Cli, run_id: str, command: str) -> None:
     at = ["--at", "1"] if command == "fork" else []
