@@ -306,16 +306,36 @@ def verifier(value: Verifier | Check | str) -> Verifier:
 
 
 async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candidate:
-    """Return a candidate with the verdict of the run's verifier, a judge by default.
-
-    One that has a verdict keeps it. A verifier that fails leaves the candidate without
-    a score.
+    """Return a candidate with a verdict: what it has, or that of the run's verifier.
 
     Raises:
         OutOfBudget: The budget admits no verdict.
     """
     if candidate.verdict is not None:
         return candidate
+    return await _judged_anew(task, candidate, context)
+
+
+async def verified(
+    task: Task, candidate: Candidate, context: RunContext
+) -> tuple[Candidate, StopReason | None]:
+    """Return a candidate as it is judged now, and the limit that refused, if one did.
+
+    Where the budget admits no verdict, the candidate comes back as it was.
+    """
+    try:
+        return await _judged_anew(task, candidate, context), None
+    except OutOfBudget as stop:
+        return candidate, StopReason(stop.dimension)
+
+
+async def _judged_anew(
+    task: Task, candidate: Candidate, context: RunContext
+) -> Candidate:
+    """Return a candidate with the verdict of the run's verifier, a judge by default.
+
+    A verifier that fails leaves the candidate without a score.
+    """
     if candidate.error is not None:
         return candidate
     try:
@@ -326,16 +346,3 @@ async def judged(task: Task, candidate: Candidate, context: RunContext) -> Candi
         verdict = Verdict(feedback=str(error))
     context.judged(candidate, verdict)
     return candidate.model_copy(update={"verdict": verdict})
-
-
-async def verified(
-    task: Task, candidate: Candidate, context: RunContext
-) -> tuple[Candidate, StopReason | None]:
-    """Return a candidate as ``judged`` does, and the limit that refused, if one did.
-
-    Where the budget admits no verdict, the candidate comes back as it was.
-    """
-    try:
-        return await judged(task, candidate, context), None
-    except OutOfBudget as stop:
-        return candidate, StopReason(stop.dimension)
