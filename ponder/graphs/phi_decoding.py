@@ -31,6 +31,11 @@ class PhiDecoding(StepSearch, PhiPolicy):
     temperature: float = Field(default=0.6, ge=0)
     """T of the samples; the authors' code has 0.6."""
 
+    @property
+    def rates(self) -> bool:
+        """Nobody is asked."""
+        return False
+
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext
     ) -> float | None:

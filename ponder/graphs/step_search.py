@@ -162,9 +162,11 @@ class StepSearch(TreeSearch):
         candidate: Candidate,
         context: RunContext,
     ) -> Candidate:
-        """Ask the run's verifier, or the step scorer where there is none."""
+        """Ask the run's verifier, or the step scorer where there is none, if any."""
         if context.verifier is not None:
             return await super().judge(task, node, proposal, candidate, context)
+        if not self.rates:
+            return candidate
         score = await self.rate(task, node, proposal, context.at("score"))
         verdict = Verdict(score=score)
         context.judged(candidate, verdict)

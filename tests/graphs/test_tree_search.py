@@ -338,6 +338,7 @@ async def test_thoughts_of_a_level_can_be_voted_on() -> None:
     assert {"node/2", "node/5"} <= gone_on_from
     assert not {"node/1", "node/3", "node/4", "node/6"} & gone_on_from
     assert result.roles["verifier"].calls == 2 * 3
+    assert all(c.verdict is None for c in result.candidates)
     assert await areplay(result.run_id, journal=journal) == result
 
 
