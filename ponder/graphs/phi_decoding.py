@@ -4,13 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ponder.agents.proposer import Proposal
-from ponder.context import RunContext
 from ponder.graphs.base import register
 from ponder.graphs.search.phi import PhiPolicy
-from ponder.graphs.search.tree import Node
 from ponder.graphs.step_search import StepSearch
-from ponder.result import Task
 
 
 @register
@@ -35,9 +31,3 @@ class PhiDecoding(StepSearch, PhiPolicy):
     def rates(self) -> bool:
         """Nobody is asked."""
         return False
-
-    async def rate(
-        self, task: Task, node: Node, proposal: Proposal, context: RunContext
-    ) -> float | None:
-        """Score nothing: the policy looks at probabilities and texts."""
-        return None

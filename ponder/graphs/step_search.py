@@ -149,8 +149,8 @@ class StepSearch(TreeSearch):
     async def rate(
         self, task: Task, node: Node, proposal: Proposal, context: RunContext
     ) -> float | None:
-        """Ask the step scorer, unless nothing is written yet."""
-        if not (node.value.text + proposal.text).strip():
+        """Ask the step scorer, if anybody is asked and anything is written."""
+        if not self.rates or not (node.value.text + proposal.text).strip():
             return None
         return await self.step_scorer.score(task, node.value.text, proposal, context)
 

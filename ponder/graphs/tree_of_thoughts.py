@@ -6,12 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ponder.agents.proposer import Proposal
 from ponder.agents.step_voter import StepVoter, step_voter
 from ponder.context import RunContext
 from ponder.graphs.base import register
 from ponder.graphs.search.tot_bfs import BreadthFirstPolicy
-from ponder.graphs.search.tree import Node
 from ponder.graphs.step_search import StepSearch
 from ponder.result import Task
 
@@ -43,14 +41,6 @@ class TreeOfThoughts(StepSearch, BreadthFirstPolicy):
     def voter(self) -> StepVoter:
         """Who compares."""
         return step_voter(votes=self.votes, temperature=self.temperature)
-
-    async def rate(
-        self, task: Task, node: Node, proposal: Proposal, context: RunContext
-    ) -> float | None:
-        """Ask the step scorer, unless the level is voted on."""
-        if not self.rates:
-            return None
-        return await super().rate(task, node, proposal, context)
 
     async def compared(
         self, task: Task, texts: Mapping[int, str], context: RunContext
