@@ -321,7 +321,10 @@ class TreeSearch(Strategy, Policy[Any]):
             last = await self.rescued(state["task"], tree, context)
             weights |= {c.id: s for c in last if (s := score(c)) is not None}
             pool += last
-        if not weights and any(c.answer for c in pool) and not any(map(score, pool)):
+        answered = [c for c in pool if c.answer]
+        if answered and not any(
+            c.id in weights or score(c) is not None for c in answered
+        ):
             context.substitute("scores of the solutions", "a plain vote")
         outcome = choose(
             pool, weights, self.select, self.equality, reason, self.favourite(tree)

@@ -22,7 +22,7 @@ class Level:
     number: int = 0
     """Levels planned so far."""
     wishes: tuple[Wish, ...] = ()
-    """The last of them."""
+    """The last of them; none once the search has ended."""
     fruitless: int = 0
     """How often in a row nothing came of it."""
 
@@ -49,13 +49,13 @@ class LevelPolicy(Policy[L], Generic[L]):
     def plan(self, tree: Tree[L]) -> Iterable[Wish]:
         """Choose the next level when all of the last one was told.
 
-        A level that brought nothing is asked for again: a beam of one node would end
+        A level that left nothing is asked for again: a beam of one node would end
         with the first call that fails.
         """
         level = tree.memory
-        if tree.open:
+        if tree.open or (level.number > 0 and not level.wishes):
             return ()
-        if level.number > 0 and not level.born:
+        if level.number > 0 and not self.lives(tree):
             level.fruitless += 1
             return level.wishes if level.fruitless < PATIENCE else ()
         born = sorted(level.born, key=lambda node: node.id)
@@ -63,6 +63,10 @@ class LevelPolicy(Policy[L], Generic[L]):
         level.wishes = tuple(self.next_level(tree, born))
         level.number += 1
         return level.wishes
+
+    def lives(self, tree: Tree[L]) -> bool:
+        """Whether the last level left something to go on from."""
+        return bool(tree.memory.born)
 
     def learn(self, tree: Tree[L], expansion: Expansion, born: Sequence[Node]) -> None:
         """Keep what was born for the next choice."""

@@ -2,7 +2,6 @@
 
 import math
 import random
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -30,8 +29,6 @@ class Cloud(Level):
     """Particles that wait while others grow; a solution held twice stands twice."""
     logs: dict[int, float] = field(default_factory=dict)
     """Log-weights by id of the node."""
-    ended: bool = False
-    """Whether the last plan was empty."""
 
 
 C = TypeVar("C", bound=Cloud)
@@ -56,26 +53,9 @@ class PopulationPolicy(LevelPolicy[C], Generic[C]):
         """Return an empty cloud; policies that keep more override this."""
         return cast(C, Cloud())
 
-    @abstractmethod
-    def next_level(self, tree: Tree[C], born: Sequence[Node]) -> Iterable[Wish]:
-        """Return what to expand next; nothing ends the search."""
-
-    def plan(self, tree: Tree[C]) -> Iterable[Wish]:
-        """Go on when all of the last level was told, also where all of it failed.
-
-        Only where no particle is left is the level asked for again.
-        """
-        cloud = tree.memory
-        if tree.open or cloud.ended:
-            return ()
-        if not (cloud.born or cloud.particles):
-            return super().plan(tree)
-        born = sorted(cloud.born, key=lambda node: node.id)
-        cloud.born = []
-        cloud.wishes = wishes = tuple(self.next_level(tree, born))
-        cloud.number += 1
-        cloud.fruitless, cloud.ended = 0, not wishes
-        return wishes
+    def lives(self, tree: Tree[C]) -> bool:
+        """Whether a particle is left, though all of the last level may have failed."""
+        return bool(tree.memory.born or tree.memory.particles)
 
     def learn(self, tree: Tree[C], expansion: Expansion, born: Sequence[Node]) -> None:
         """Weigh what was born, and keep it for the next choice."""
