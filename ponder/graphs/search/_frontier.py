@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from ponder.graphs.search.policy import Policy, Wish
+from ponder.graphs.search.policy import PATIENCE, Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 Key = tuple[float, ...]
@@ -28,6 +28,10 @@ class Frontier:
     """The finished solution that ended the search."""
     expansions: int = 0
     """Nodes taken from the heap to be expanded."""
+    taken: list[tuple[Key, Node]] = field(default_factory=list)
+    """The last of them, until something came of it."""
+    fruitless: int = 0
+    """How often in a row nothing came of them."""
     scores: int = 0
     """Steps told: each cost one pass of the verifier."""
     tokens: int = 0
@@ -45,7 +49,9 @@ class FrontierPolicy(Policy[F], Generic[F]):
     """Takes the best node, waits for its children, puts them on the heap.
 
     Children are put there when nothing is open any more, so neither the order of the
-    answers nor a batch that splits an expansion can change the search.
+    answers nor a batch that splits an expansion can change the search. If nothing came
+    of the last nodes that were left, they are taken again: a narrow search would end
+    with the first call that fails.
     """
 
     parallel: int = Field(default=1, ge=1)
@@ -77,6 +83,8 @@ class FrontierPolicy(Policy[F], Generic[F]):
         if memory.expansions == 0 and not memory.heap:
             memory.push((), tree.root)
         born, memory.born = sorted(memory.born, key=lambda node: node.id), []
+        if not self._lives(memory, born):
+            return ()
         self.enter(tree, born)
         return self._pop(tree)
 
@@ -91,9 +99,19 @@ class FrontierPolicy(Policy[F], Generic[F]):
         """Return the solution that ended the search, else the best so far."""
         return tree.memory.answer or super().best(tree)
 
+    def _lives(self, memory: F, born: Sequence[Node]) -> bool:
+        """Whether the model still answers; puts back what has to be taken again."""
+        if born:
+            memory.taken, memory.fruitless = [], 0
+        elif memory.taken and not memory.heap:
+            memory.fruitless += 1
+            memory.heap.extend(memory.taken)
+        return memory.fruitless < PATIENCE
+
     def _pop(self, tree: Tree[F]) -> list[Wish]:
         memory, wishes = tree.memory, list[Wish]()
         room = self.room(tree)
+        memory.taken = []
         while memory.heap and memory.answer is None and len(wishes) < self.parallel:
             node = memory.heap[0][1]
             if node.final:
@@ -102,7 +120,7 @@ class FrontierPolicy(Policy[F], Generic[F]):
                 break
             if room <= 0:
                 break
-            heappop(memory.heap)
+            memory.taken.append(heappop(memory.heap))
             memory.expansions += 1
             wishes.append(Wish(node, int(min(self.width(), room))))
             room -= self.width()

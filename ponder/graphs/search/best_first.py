@@ -9,9 +9,6 @@ from pydantic import Field
 from ponder.graphs.search._frontier import Frontier, FrontierPolicy, Key
 from ponder.graphs.search.tree import Node, Tree
 
-PATIENCE = 3
-"""Passes in a row in which every sample failed, after which the model is dead."""
-
 
 @dataclass
 class Passes(Frontier):
@@ -21,10 +18,6 @@ class Passes(Frontier):
     """The pass this is."""
     expansions_before: int = 0
     """Expansions of the passes before."""
-    scores_before: int = 0
-    """Steps told in the passes before."""
-    fruitless: int = 0
-    """Passes in a row that brought no step."""
 
 
 class BestFirstPolicy(FrontierPolicy[Passes]):
@@ -89,13 +82,10 @@ class BestFirstPolicy(FrontierPolicy[Passes]):
 
     def _next_pass(self, tree: Tree[Passes]) -> None:
         memory = tree.memory
-        fruitless = memory.scores == memory.scores_before
-        memory.fruitless = memory.fruitless + 1 if fruitless else 0
         memory.heap.clear()
-        if memory.number < self.k and memory.fruitless < PATIENCE:
+        if memory.number < self.k:
             memory.number += 1
             memory.expansions_before = memory.expansions
-            memory.scores_before = memory.scores
             memory.push((), tree.root)
 
     def _proves(self, node: Node) -> bool:

@@ -6,11 +6,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from ponder.graphs.search.policy import Policy, Wish
+from ponder.graphs.search.policy import PATIENCE, Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
-
-PATIENCE = 3
-"""Levels in a row of which every sample failed, after which the model is dead."""
 
 
 @dataclass

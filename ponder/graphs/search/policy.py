@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict
 from ponder.errors import InvalidParameter
 from ponder.graphs.search.tree import Expansion, M, Node, Step, Tree
 
+PATIENCE = 3
+"""Plans in a row of which every sample failed, after which the model is dead."""
+
 
 class Wish(NamedTuple):
     """What a policy wants next."""

@@ -9,8 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ponder.graphs.search.levels import PATIENCE
-from ponder.graphs.search.policy import Policy, Wish
+from ponder.graphs.search.policy import PATIENCE, Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from ponder.graphs.search.policy import Policy, Wish, rank
+from ponder.graphs.search.policy import PATIENCE, Policy, Wish, rank
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 
@@ -18,6 +18,10 @@ class Walk:
     """States to visit; the next one is the last."""
     born: list[Node] = field(default_factory=list)
     """Thoughts told since the last visit."""
+    state: Node | None = None
+    """The state of the last visit, until something came of it."""
+    fruitless: int = 0
+    """How often in a row nothing came of it."""
     visited: int = 0
     """States visited so far."""
     outputs: int = 0
@@ -68,9 +72,13 @@ class DepthFirstPolicy(Policy[Walk]):
         walk.born = []
         if walk.visited == 0:
             walk.stack.append(tree.root)
+        if not walk.stack and walk.state is not None:
+            # Nothing came of it, and one call that failed is no reason to end.
+            walk.fruitless += 1
+            walk.stack += [walk.state] if walk.fruitless < PATIENCE else []
         if not walk.stack or self._enough(walk):
             return ()
-        state = walk.stack.pop()
+        walk.state = state = walk.stack.pop()
         walk.visited += 1
         if state.depth >= self.t:
             return [Wish(state, whole=True)]
@@ -80,7 +88,10 @@ class DepthFirstPolicy(Policy[Walk]):
         self, tree: Tree[Walk], expansion: Expansion, born: Sequence[Node]
     ) -> None:
         """Keep the thoughts until all of the visit are told."""
-        tree.memory.born.extend(born)
+        walk = tree.memory
+        walk.born.extend(born)
+        if born:
+            walk.state, walk.fruitless = None, 0
 
     def _enough(self, walk: Walk) -> bool:
         found = self.outputs is not None and walk.outputs >= self.outputs

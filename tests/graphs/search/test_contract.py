@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from ponder.errors import InvalidParameter
 from ponder.graphs import search as package
+from ponder.graphs.search.a_star import AStarPolicy
+from ponder.graphs.search.best_first import BestFirstPolicy
+from ponder.graphs.search.mindstar import LevinPolicy, MindstarBeamPolicy
 from ponder.graphs.search.particles import ParticlePolicy
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.simulate import noise, search, shape
+from ponder.graphs.search.tot_dfs import DepthFirstPolicy
 from ponder.graphs.search.tree import Expansion, Step
 
 
@@ -140,11 +144,17 @@ def test_one_call_that_fails_does_not_end_the_search(kind: type[Policy[Any]]) ->
     assert calls > 2 and tree.finals
 
 
-def test_a_particle_that_is_alone_is_asked_for_again() -> None:
-    steps = iter([[Step(score=0.5)], [], [], [Step(score=0.5, final=True)]])
-    tree = search(ParticlePolicy(n=1), lambda expansion: next(steps))
+@pytest.mark.parametrize(
+    "policy",
+    [AStarPolicy(k=1), BestFirstPolicy(w=1, k=1), DepthFirstPolicy(k=1, t=3)]
+    + [LevinPolicy(n=1), MindstarBeamPolicy(n=1), ParticlePolicy(n=1)],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_a_step_that_is_alone_is_asked_for_again(policy: Policy[Any]) -> None:
+    outcomes = iter([[Step(score=0.5)], [], [], [Step(score=1.0, final=True)]])
+    tree = search(policy, lambda expansion: next(outcomes, []))
 
-    assert len(tree.finals) == 1
+    assert len(tree.finals) == 1 and policy.done(tree)
 
 
 @every_policy

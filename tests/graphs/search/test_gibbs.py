@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from ponder.graphs.search.gibbs import GibbsPolicy, Sweeps, conditional
-from ponder.graphs.search.levels import PATIENCE
 from ponder.graphs.search.particles import Resampling, logit, softmax, systematic
+from ponder.graphs.search.policy import PATIENCE
 from ponder.graphs.search.simulate import World, noise, search
 from ponder.graphs.search.tree import Node, Step, Tree
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ponder.graphs.search.levels import PATIENCE
+from ponder.graphs.search.policy import PATIENCE
 from ponder.graphs.search.rain import (
     RainPolicy,
     Visits,
