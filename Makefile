@@ -70,7 +70,7 @@ bench-retrieval:  ## search of passages, beside bm25s and numpy: [ARGS="..."]
 	@scripts/setup retrieval,dev
 	@$(BIN)/python -m benchmarks.retrieval $(ARGS)
 
-results:  ## measure a page of docs/results, and write it: make results NAME=search
+results:  ## measure a page of docs/results, and write it: make results NAME=search [ARGS="--only trip"]
 	@test -n '$(NAME)' || { echo 'Give a page: make results NAME=search' >&2; exit 2; }
 	@scripts/setup local,evals,retrieval,dev $(BENCH_MODEL)
 	@$(BIN)/python -m benchmarks.results '$(NAME)' $(ARGS)

@@ -21,22 +21,22 @@ Cells = dict[str, dict[str, list[str]]]
 """What to show, by strategy and study."""
 
 
-def glance(reports: Sequence[Path]) -> str:
+def glance(folder: Path, names: Sequence[str]) -> str:
     """Return the table as Markdown, empty where no study has compared anything.
 
     Args:
-        reports: One for each study, with ``comparisons.json`` beside it.
+        folder: Holds ``STUDY.json``, the comparisons of a study's report.
+        names: The studies, in the order of the columns.
     """
     cells: Cells = {}
     studies: list[str] = []
-    for report in reports:
-        file = report.parent / COMPARISONS
+    for name in names:
+        file = folder / f"{name}.json"
         rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
         equal = [row for row in rows if row["equal_tokens"] and row["difference"]]
-        studies += [report.parent.name] if equal else []
+        studies += [name] if equal else []
         for row in equal:
-            places = cells.setdefault(label(row), {})
-            places.setdefault(report.parent.name, []).append(figure(row))
+            cells.setdefault(label(row), {}).setdefault(name, []).append(figure(row))
     if not studies:
         return ""
     lines = [["strategy", *studies], ["---", *["---:"] * len(studies)]]
