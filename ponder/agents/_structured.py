@@ -82,13 +82,29 @@ def _reminded(prompt: str, reply: str, reminder: str) -> tuple[Message, ...]:
 
 def last_json(text: str) -> Any:
     """Return the last JSON object or array in a text, ``None`` if there is none."""
-    decoder, at, found = json.JSONDecoder(), 0, None
+    found = all_json(text)
+    return found[-1] if found else None
+
+
+def all_json(text: str) -> list[Any]:
+    """Return the JSON objects and arrays of a text that are in no other one."""
+    decoder, at, found = json.JSONDecoder(), 0, []
     while at < len(text):
         if text[at] not in "{[":
             at += 1
             continue
         try:
-            found, at = decoder.raw_decode(text, at)
+            value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1
+        else:
+            found.append(value)
     return found
+
+
+def first_json(text: str) -> Any:
+    """Return the JSON object that the first brace begins, ``None`` if it is broken."""
+    try:
+        return json.JSONDecoder().raw_decode(text, max(0, text.find("{")))[0]
+    except (ValueError, RecursionError):
+        return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ponder.agents._structured import ask, last_json
+from ponder.agents._structured import all_json, ask, first_json
 from ponder.agents.constraints import ConstraintExtractor, extract
 from ponder.context import RunContext
 from ponder.errors import InvalidParameter
@@ -49,10 +49,18 @@ LOWEST, HIGHEST = -100, 100
 LONGEST = 400
 """Characters of the feedback."""
 
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
 # Neither a percentage, nor the beginning of a range, nor on another scale.
-_SCORE = re.compile(
-    r"score(?:\s+(?:is|of))?[^\w-]{0,5}?(-?\d+(?:\.\d+)?)"
-    r"(?!\.?\d|\s*(?:%|to\b|-\s*\d|(?:/|out of)\s*(?!100\b)\d))",
+_END = r"(?!\.?\d|\s*(?:%|to\b|-\s*\d|(?:/|out of)\s*(?!100\b)\d))"
+# That a plan "needs a score of 95" or "cannot have" it does not give it one.
+_UNCONDITIONAL = r"(?!\s*,?\s*(?:or|only|if|unless|when|would|could|needs?|requires?)\b)"
+_KEY = re.compile(rf"[\"']score[\"']\s*:\s*[\"']?{_NUMBER}[\"']?\s*[,}}]")
+_LABEL = re.compile(
+    rf"\bscore\W{{0,4}}?\s*[:=][\s*_]*{_NUMBER}{_END}{_UNCONDITIONAL}", re.IGNORECASE
+)
+_SENTENCE = re.compile(
+    r"\b(?:I (?:give|assign|award|rate)\b[^.!?\n]{0,40}?\bscore|"
+    rf"(?:the|my)(?: final| overall)? score) (?:is|of) {_NUMBER}{_END}{_UNCONDITIONAL}",
     re.IGNORECASE,
 )
 _DASH = re.compile("[\u2012-\u2015\u2212]\\s*(?=\\d)")
@@ -157,7 +165,7 @@ class ConstraintVerifier:
         return verdict or Verdict(feedback="The verifier's replies were unreadable.")
 
     def _read(self, completion: Completion) -> Verdict | None:
-        read = scored(completion.text)
+        read = scored(completion.text, cut=completion.finish_reason != "stop")
         if read is None:
             return None
         feedback, score = read
@@ -204,22 +212,37 @@ def listed(constraints: Sequence[str]) -> str:
     return "\n".join(lines) or NO_CONSTRAINTS
 
 
-def scored(text: str) -> tuple[str, float] | None:
+def scored(text: str, *, cut: bool = False) -> tuple[str, float] | None:
     """Return feedback and score that a reply states, in JSON or in words.
 
+    Args:
+        text: The reply.
+        cut: Whether it was cut off: then only JSON that begins and ends in it counts,
+            for a number may lack its last digits, and what is said its end.
+
     Returns:
-        ``None`` if it states no score from -100 to 100.
+        ``None`` if it states no score from -100 to 100, or several in JSON.
     """
     text = _DASH.sub("-", text)
-    value = last_json(text)
-    if isinstance(value, dict) and "score" in value:
-        feedback, score = str(value.get("feedback", "")), _number(value["score"])
-    else:
-        found = _SCORE.findall(text)
-        feedback, score = text, float(found[-1]) if found else None
+    objects = [first_json(text)] if cut else all_json(text)
+    stated = [v for v in objects if isinstance(v, dict) and "score" in v]
+    feedback = str(stated[-1].get("feedback", "")) if stated else text
+    scores = {_number(value["score"]) for value in stated}
+    if not (stated or cut):
+        scores = _in_words(text)
+    score = scores.pop() if len(scores) == 1 else None
     if score is None or not LOWEST <= score <= HIGHEST:
         return None
     return feedback.strip(), score
+
+
+def _in_words(text: str) -> set[float | None]:
+    """Return the last score that a text states, or all that broken JSON does."""
+    if '{"' in text:
+        return {float(number) for number in _KEY.findall(text)}
+    found = [*_LABEL.finditer(text), *_SENTENCE.finditer(text)]
+    found.sort(key=lambda match: match.start())
+    return {float(match[1]) for match in found[-1:]}
 
 
 def _number(value: object) -> float | None:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ponder.agents._structured import ask, last_json
+from ponder.agents._structured import ask, first_json, last_json
 from ponder.agents.constraint_verifier import listed
 from ponder.context import RunContext
 from ponder.errors import InvalidParameter
-from ponder.messages import Completion
 from ponder.models.base import Model
 from ponder.result import Task
 
@@ -116,7 +115,11 @@ def selector(
                 feedback=FEEDBACK.format(feedback=feedback) if feedback else "",
                 form=f"{{{form}}}",
             ),
-            lambda completion: _read(completion, tuple(algorithms)),
+            lambda completion: ratings(
+                completion.text,
+                tuple(algorithms),
+                cut=completion.finish_reason != "stop",
+            ),
             context,
             reminder=PRIORS_REMINDER.format(form=f"{{{form}}}"),
             max_tokens=max_tokens,
@@ -134,15 +137,24 @@ priors = selector()
 """The selection agent's priors with its defaults."""
 
 
-def ratings(text: str, names: Sequence[str]) -> dict[str, float] | None:
+def ratings(
+    text: str, names: Sequence[str], *, cut: bool = False
+) -> dict[str, float] | None:
     """Return the ratings from 0 to 100 that a reply states, divided by 100.
+
+    Args:
+        text: The reply.
+        names: What is rated.
+        cut: Whether it was cut off: then only JSON that begins and ends in it counts,
+            for the last number may lack its last digit.
 
     Returns:
         ``None`` unless every name has one.
     """
-    value = last_json(text)
-    stated = value if isinstance(value, dict) else _in_words(text, names)
-    by_name = {str(key).strip().casefold(): rating for key, rating in stated.items()}
+    value = first_json(text) if cut else last_json(text)
+    if not isinstance(value, dict):
+        value = {} if cut else _in_words(text, names)
+    by_name = {str(key).strip().casefold(): rating for key, rating in value.items()}
     found = {name: by_name.get(name.casefold()) for name in names}
     whole = {n: r for n, r in found.items() if type(r) is int and 0 <= r <= 100}
     return {n: r / 100 for n, r in whole.items()} if len(whole) == len(names) else None
@@ -155,10 +167,6 @@ def _in_words(text: str, names: Sequence[str]) -> dict[str, int]:
         if matches := re.findall(pattern, text, re.IGNORECASE):
             found[name] = int(matches[-1])
     return found
-
-
-def _read(completion: Completion, names: Sequence[str]) -> dict[str, float] | None:
-    return ratings(completion.text, names)
 
 
 def _schema(algorithms: Mapping[str, str]) -> dict[str, Any]:

@@ -89,6 +89,14 @@ def test_normalising_there_and_back(score: int) -> None:
         ('{"feedback": "good", "score": NaN}', None),
         ('{"feedback": "cut off', None),
         ("A fine plan.", None),
+        ("I cannot give this a score of 95, because day 2 is missing.", None),
+        ("A score of 95 or more needs a second day.", None),
+        ("My score is 95 only if day 2 is added.", None),
+        ("The final score is 40.", (..., 40.0)),
+        ('{"feedback": "He said "no".", "score": 40}', (..., 40.0)),
+        ('{"feedback": "Team A has a score of 21, but', None),
+        ('{"feedback": "a", "score": 100}\n{"feedback": "b", "score": -100}', None),
+        ('{"feedback": "a", "score": 5}\n{"feedback": "b", "score": 5}', ("b", 5.0)),
         ("", None),
     ],
 )
@@ -101,6 +109,20 @@ def test_reads_scores_and_never_guesses(
         return
     feedback, score = expected
     assert found == (text.strip() if feedback is ... else feedback, score)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"feedback": "All constraints hold.", "score": 9',
+        '{"feedback": "A score of 95 or more would need a second day',
+        '{"constraints": [{"of": "1", "score": 100}, {"of": "2", "score": 100}',
+        "Score: 9",
+    ],
+)
+def test_of_a_reply_that_was_cut_off_only_whole_json_counts(text: str) -> None:
+    assert scored(text, cut=True) is None
+    assert scored('{"feedback": "a", "score": 9} And so', cut=True) == ("a", 9.0)
 
 
 @pytest.mark.parametrize(
