@@ -53,7 +53,9 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)"
 # Neither a percentage, nor the beginning of a range, nor on another scale.
 _END = r"(?!\.?\d|\s*(?:%|to\b|-\s*\d|(?:/|out of)\s*(?!100\b)\d))"
 # That a plan "needs a score of 95" or "cannot have" it does not give it one.
-_UNCONDITIONAL = r"(?!\s*,?\s*(?:or|only|if|unless|when|would|could|needs?|requires?)\b)"
+_UNCONDITIONAL = (
+    r"(?!\s*,?\s*(?:or|only|if|unless|when|would|could|needs?|requires?)\b)"
+)
 _KEY = re.compile(rf"[\"']score[\"']\s*:\s*[\"']?{_NUMBER}[\"']?\s*[,}}]")
 _LABEL = re.compile(
     rf"\bscore\W{{0,4}}?\s*[:=][\s*_]*{_NUMBER}{_END}{_UNCONDITIONAL}", re.IGNORECASE

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from langgraph.runtime import Runtime
 from pydantic import Field
@@ -67,7 +67,7 @@ class CoAT(StepSearch, MctsPolicy):
     source: ClassVar[str] = "https://arxiv.org/abs/2502.02390"
     wrap_up_share: ClassVar[float] = 0.15
 
-    answers: bool = False
+    answers: Literal[False] = False
     """Nodes are steps."""
     beta: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Weight of the association in the value of a node."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ponder.agents.reader import SOURCES_PROMPT
 from ponder.budget import Budget
@@ -264,3 +265,8 @@ def test_passages_keep_their_numbers_as_a_path_grows() -> None:
     assert long.startswith("Q\n\n")
     assert reminded(Task(question="Q"), []).question == "Q"
     assert memories(None) == memories(Node(0, None, Step())) == []
+
+
+def test_its_nodes_are_steps_and_nothing_else() -> None:
+    with pytest.raises(ValidationError, match="answers"):
+        CoAT.model_validate({"answers": True})

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -29,9 +30,11 @@ class Frontier:
     expansions: int = 0
     """Nodes taken from the heap to be expanded."""
     taken: list[tuple[Key, Node]] = field(default_factory=list)
-    """The last of them, until something came of it."""
-    fruitless: int = 0
-    """How often in a row nothing came of them."""
+    """The last of them."""
+    failures: Counter[int] = field(default_factory=Counter)
+    """How often nothing came of a node, by id."""
+    lost: int = 0
+    """Nodes in a row that were given up because nothing came of them."""
     scores: int = 0
     """Steps told: each cost one pass of the verifier."""
     tokens: int = 0
@@ -49,9 +52,9 @@ class FrontierPolicy(Policy[F], Generic[F]):
     """Takes the best node, waits for its children, puts them on the heap.
 
     Children are put there when nothing is open any more, so neither the order of the
-    answers nor a batch that splits an expansion can change the search. If nothing came
-    of the last nodes that were left, they are taken again: a narrow search would end
-    with the first call that fails.
+    answers nor a batch that splits an expansion can change the search. A node of which
+    nothing came is put back and taken again: the best one is not lost with a call that
+    fails.
     """
 
     parallel: int = Field(default=1, ge=1)
@@ -83,7 +86,8 @@ class FrontierPolicy(Policy[F], Generic[F]):
         if memory.expansions == 0 and not memory.heap:
             memory.push((), tree.root)
         born, memory.born = sorted(memory.born, key=lambda node: node.id), []
-        if not self._lives(memory, born):
+        self._put_back(memory, born)
+        if memory.lost >= PATIENCE:
             return ()
         self.enter(tree, born)
         return self._pop(tree)
@@ -99,19 +103,21 @@ class FrontierPolicy(Policy[F], Generic[F]):
         """Return the solution that ended the search, else the best so far."""
         return tree.memory.answer or super().best(tree)
 
-    def _lives(self, memory: F, born: Sequence[Node]) -> bool:
-        """Whether the model still answers; puts back what has to be taken again."""
-        if born:
-            memory.taken, memory.fruitless = [], 0
-        elif memory.taken and not memory.heap:
-            memory.fruitless += 1
-            memory.heap.extend(memory.taken)
-        return memory.fruitless < PATIENCE
+    def _put_back(self, memory: F, born: Sequence[Node]) -> None:
+        """Put nodes back of which nothing came, or give them up after a few times."""
+        fruitful = {node.parent for node in born}
+        memory.lost = 0 if born else memory.lost
+        for key, node in memory.taken:
+            failed = 0 if node in fruitful else memory.failures[node.id] + 1
+            memory.failures[node.id] = failed % PATIENCE
+            if 0 < failed < PATIENCE:
+                heappush(memory.heap, (key, node))
+            memory.lost += failed == PATIENCE
+        memory.taken = []
 
     def _pop(self, tree: Tree[F]) -> list[Wish]:
         memory, wishes = tree.memory, list[Wish]()
         room = self.room(tree)
-        memory.taken = []
         while memory.heap and memory.answer is None and len(wishes) < self.parallel:
             node = memory.heap[0][1]
             if node.final:

@@ -58,6 +58,14 @@ class EntropicPolicy(PopulationPolicy[Ahead]):
         """Return an empty cloud."""
         return Ahead()
 
+    def lives(self, tree: Tree[Ahead]) -> bool:
+        """Whether a particle is left that can be drawn."""
+        cloud = tree.memory
+        if not cloud.looking:
+            return super().lives(tree)
+        # Those that look ahead are dropped where they do not see anything.
+        return bool(cloud.born) or any(map(self.stopped, cloud.particles))
+
     def next_level(self, tree: Tree[Ahead], born: Sequence[Node]) -> Iterable[Wish]:
         """Look ahead from complete particles; resample when that is told."""
         cloud = tree.memory

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ponder.graphs.search.policy import Policy, Wish, rank
+from ponder.graphs.search.policy import PATIENCE, Policy, Wish, rank
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 Feedback = Literal["positive", "neutral", "negative"]
@@ -37,8 +37,10 @@ class Walk:
     """Steps sampled so far."""
     answer: Node | None = None
     """The finished solution that was accepted."""
+    closing: int = 0
+    """How often the search, which has given up, has asked for its end."""
     closed: bool = False
-    """Whether the search has given up."""
+    """Whether it has that, or gets none."""
 
 
 class GreedyPolicy(Policy[Walk]):
@@ -99,9 +101,10 @@ class GreedyPolicy(Policy[Walk]):
         if walk.answer is not None:
             return ()
         if state is None or walk.iterations >= self.iterations:
-            walk.closed = True
+            walk.closing += 1
+            walk.closed = not self.close or walk.closing > PATIENCE
             node = walk.path[-1].node if walk.path else tree.root
-            return [Wish(node, whole=True)] if self.close else ()
+            return () if walk.closed else [Wish(node, whole=True)]
         state.tried += 1
         walk.iterations += 1
         return [Wish(state.node)]
@@ -110,7 +113,9 @@ class GreedyPolicy(Policy[Walk]):
         self, tree: Tree[Walk], expansion: Expansion, born: Sequence[Node]
     ) -> None:
         """Keep the step until the next plan."""
-        tree.memory.born.extend(born)
+        walk = tree.memory
+        walk.born.extend(born)
+        walk.closed = bool(walk.closing and born)
 
     def best(self, tree: Tree[Walk]) -> Node | None:
         """Return the accepted solution, else the finished one of the highest score.

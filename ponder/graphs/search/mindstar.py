@@ -24,6 +24,8 @@ class Beam(Level):
 
     answer: Node | None = None
     """The finished solution that was chosen."""
+    finished: list[Node] = field(default_factory=list)
+    """Solutions in the beam that something unfinished is ahead of."""
     tokens: int = 0
     """Tokens of all steps told."""
 
@@ -40,7 +42,8 @@ class MindstarBeamPolicy(LevelPolicy[Beam]):
     n: int = Field(default=16, ge=1)
     """N, steps sampled from a node. The paper's value could not be checked."""
     k: int = Field(default=1, ge=1)
-    """Steps kept at a level. The paper's greedy choice is 1."""
+    """Steps kept at a level. The paper's greedy choice is 1; with more, a finished one
+    stays in the beam until nothing unfinished has a higher reward."""
     max_tokens_total: int | None = Field(default=None, ge=1)
     """Maximum consumption: nothing is expanded once so many tokens are sampled; the
     unit is chosen here. ``None``: no end."""
@@ -53,11 +56,14 @@ class MindstarBeamPolicy(LevelPolicy[Beam]):
         """Expand the k steps of the highest rewards."""
         if tree.memory.number == 0:
             return [Wish(tree.root, self.n)]
-        top = sorted(born, key=lambda node: (-rank(node), node.id))[: self.k]
-        tree.memory.answer = next((node for node in top if node.final), None)
-        if tree.memory.answer or _spent(tree.memory.tokens, self.max_tokens_total):
+        beam = tree.memory
+        known = [*beam.finished, *born]
+        top = sorted(known, key=lambda node: (-rank(node), node.id))[: self.k]
+        beam.answer = top[0] if top and top[0].final else None
+        if beam.answer or _spent(beam.tokens, self.max_tokens_total):
             return []
-        return [Wish(node, self.n) for node in top]
+        beam.finished = [node for node in top if node.final]
+        return [Wish(node, self.n) for node in top if not node.final]
 
     def learn(
         self, tree: Tree[Beam], expansion: Expansion, born: Sequence[Node]

@@ -22,7 +22,7 @@ from ponder.errors import InvalidParameter
 from ponder.graphs.search.tree import Expansion, M, Node, Step, Tree
 
 PATIENCE = 3
-"""Plans in a row of which every sample failed, after which the model is dead."""
+"""How often nothing may come of the same samples, or of nodes in a row."""
 
 
 class Wish(NamedTuple):

@@ -87,7 +87,7 @@ class RainPolicy(Policy[Rewinding]):
     value. Without log-probabilities all candidates have the same p.
     """
 
-    c: float = Field(default=2.0, ge=0)
+    c: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     """Weight of exploration."""
     q: int = Field(default=10, ge=1)
     """Candidates sampled after a leaf."""

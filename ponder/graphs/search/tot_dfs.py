@@ -1,6 +1,7 @@
 """Tree of Thoughts, depth first: follow the best thought, prune, backtrack."""
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +21,10 @@ class Walk:
     """Thoughts told since the last visit."""
     state: Node | None = None
     """The state of the last visit, until something came of it."""
-    fruitless: int = 0
-    """How often in a row nothing came of it."""
+    failures: Counter[int] = field(default_factory=Counter)
+    """How often nothing came of a state, by id."""
+    lost: int = 0
+    """States in a row that were given up because nothing came of them."""
     visited: int = 0
     """States visited so far."""
     outputs: int = 0
@@ -72,11 +75,8 @@ class DepthFirstPolicy(Policy[Walk]):
         walk.born = []
         if walk.visited == 0:
             walk.stack.append(tree.root)
-        if not walk.stack and walk.state is not None:
-            # Nothing came of it, and one call that failed is no reason to end.
-            walk.fruitless += 1
-            walk.stack += [walk.state] if walk.fruitless < PATIENCE else []
-        if not walk.stack or self._enough(walk):
+        self._put_back(walk)
+        if not walk.stack or walk.lost >= PATIENCE or self._enough(walk):
             return ()
         walk.state = state = walk.stack.pop()
         walk.visited += 1
@@ -91,7 +91,18 @@ class DepthFirstPolicy(Policy[Walk]):
         walk = tree.memory
         walk.born.extend(born)
         if born:
-            walk.state, walk.fruitless = None, 0
+            walk.state, walk.lost = None, 0
+
+    def _put_back(self, walk: Walk) -> None:
+        """Visit a state again of which nothing came, or give it up at last."""
+        if walk.state is None:
+            return
+        walk.failures[walk.state.id] += 1
+        if walk.failures[walk.state.id] < PATIENCE:
+            walk.stack.append(walk.state)
+        else:
+            walk.lost += 1
+        walk.state = None
 
     def _enough(self, walk: Walk) -> bool:
         found = self.outputs is not None and walk.outputs >= self.outputs

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from ponder.graphs.search.best_first import BestFirstPolicy, Passes, priority
 from ponder.graphs.search.simulate import noise, search, shape
-from ponder.graphs.search.tree import Node, Step, Tree
+from ponder.graphs.search.tree import Expansion, Node, Step, Tree
+from tests.support.searching import given_up
 
 
 def told(policy: BestFirstPolicy, tree: Tree[Passes], *steps: Step) -> Node:
@@ -65,7 +66,8 @@ def test_without_probabilities_it_goes_by_score_and_unknown_scores_go_last() -> 
     tree = policy.start()
     steps = [Step(), Step(score=0.0), Step(score=0.7), Step(logprob=-99.0)]
     told(policy, tree, *steps)
-    order = [told(policy, tree).id for _ in range(4)]
+    wrong = Step(score=0.0, final=True)
+    order = [told(policy, tree, wrong).id for _ in range(4)]
 
     assert order == [4, 3, 2, 1]
 
@@ -136,9 +138,22 @@ def test_a_model_that_died_ends_it_but_one_failure_does_not() -> None:
     tree = policy.start()
     assert told(policy, tree).id == 0
     assert told(policy, tree, Step(final=True)).id == 0
-    assert [told(policy, tree).id for _ in range(3)] == [0, 0, 0]
+    assert [given_up(policy, tree) for _ in range(3)] == [0, 0, 0]
 
     assert policy.done(tree)
+
+
+def test_a_node_that_always_fails_ends_a_pass_and_not_the_search() -> None:
+    def world(expansion: Expansion) -> list[Step]:
+        if expansion.node.depth == 0:
+            return [Step(score=0.5, logprob=-1.0)]
+        return [] if expansion.node.id == 1 else [Step(score=1.0, final=True)]
+
+    policy = BestFirstPolicy(w=1, k=20)
+    tree = search(policy, world)
+
+    best = policy.best(tree)
+    assert best is not None and best.score == 1
 
 
 def test_batches_do_not_change_the_search() -> None:

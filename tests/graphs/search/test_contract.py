@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 import random
 from typing import Any
@@ -14,9 +15,10 @@ from ponder.errors import InvalidParameter
 from ponder.graphs import search as package
 from ponder.graphs.search.a_star import AStarPolicy
 from ponder.graphs.search.best_first import BestFirstPolicy
+from ponder.graphs.search.entropic import EntropicPolicy
 from ponder.graphs.search.mindstar import LevinPolicy, MindstarBeamPolicy
 from ponder.graphs.search.particles import ParticlePolicy
-from ponder.graphs.search.policy import Policy
+from ponder.graphs.search.policy import PATIENCE, Policy
 from ponder.graphs.search.simulate import noise, search, shape
 from ponder.graphs.search.tot_dfs import DepthFirstPolicy
 from ponder.graphs.search.tree import Expansion, Step
@@ -144,10 +146,33 @@ def test_one_call_that_fails_does_not_end_the_search(kind: type[Policy[Any]]) ->
     assert calls > 2 and tree.finals
 
 
+@pytest.mark.parametrize("policy", [AStarPolicy(k=2), LevinPolicy(n=2)], ids=repr)
+def test_the_best_node_is_not_lost_with_one_call(policy: Policy[Any]) -> None:
+    poor, live = Step(score=0.2, final=True), Step(score=0.9)
+    outcomes = iter([[poor, live], [], [Step(score=0.95, final=True)]])
+    tree = search(policy, lambda expansion: next(outcomes, []))
+
+    best = policy.best(tree)
+    assert best is not None and best.score == 0.95
+
+
+def test_a_dead_model_is_not_asked_for_each_node_that_waits() -> None:
+    alive = itertools.count()
+
+    def dying(expansion: Expansion) -> list[Step]:
+        return [Step(score=0.5)] * 8 if next(alive) < 20 else []
+
+    for policy in (AStarPolicy(k=8), DepthFirstPolicy(k=8, t=50)):
+        alive = itertools.count()
+        search(policy, dying)
+        assert next(alive) == 20 + PATIENCE**2
+
+
 @pytest.mark.parametrize(
     "policy",
     [AStarPolicy(k=1), BestFirstPolicy(w=1, k=1), DepthFirstPolicy(k=1, t=3)]
-    + [LevinPolicy(n=1), MindstarBeamPolicy(n=1), ParticlePolicy(n=1)],
+    + [LevinPolicy(n=1), MindstarBeamPolicy(n=1), ParticlePolicy(n=1)]
+    + [EntropicPolicy(n=1)],
     ids=lambda policy: type(policy).__name__,
 )
 def test_a_step_that_is_alone_is_asked_for_again(policy: Policy[Any]) -> None:

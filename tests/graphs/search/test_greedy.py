@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ponder.graphs.search.greedy import GreedyPolicy, feedback
+from ponder.graphs.search.policy import PATIENCE
 from ponder.graphs.search.simulate import World, noise, search
 from ponder.graphs.search.tree import Expansion, Node, Step
 
@@ -162,3 +163,12 @@ def test_impossible_parameters_are_refused() -> None:
     for name in ("k", "iterations", "depth"):
         with pytest.raises(ValidationError, match="greater than or equal to 1"):
             GreedyPolicy.model_validate({name: 0})
+
+
+def test_the_closing_sample_is_asked_for_again() -> None:
+    outcomes = iter([[Step(score=0.0)], [Step(score=0.0)], [], [Step(final=True)]])
+    tree = search(GreedyPolicy(k=2), lambda expansion: next(outcomes, []))
+
+    assert len(tree.finals) == 1
+    failing = search(GreedyPolicy(k=2), lambda expansion: [])
+    assert failing.asked == 2 + PATIENCE

@@ -16,6 +16,7 @@ from ponder.graphs.search.mindstar import (
 from ponder.graphs.search.policy import Policy
 from ponder.graphs.search.simulate import noise, search, shape
 from ponder.graphs.search.tree import Expansion, Node, Step, Tree
+from tests.support.searching import given_up
 
 
 def told_beam(policy: MindstarBeamPolicy, tree: Tree[Beam], *steps: Step) -> list[int]:
@@ -125,14 +126,24 @@ def test_with_tau_children_share_the_probability_of_their_parent(
     assert sum(found) == pytest.approx(1)
 
 
+def test_a_solution_in_a_wider_beam_waits_for_what_is_ahead_of_it() -> None:
+    policy = MindstarBeamPolicy(n=2, k=2)
+    tree = policy.start()
+    told_beam(policy, tree, Step(score=0.9), Step(score=0.3, final=True))
+    assert told_beam(policy, tree, Step(score=0.95, final=True)) == [1]
+
+    best = policy.best(tree)
+    assert policy.done(tree) and best is not None and best.score == 0.95
+
+
 def test_depth_makes_it_go_back() -> None:
     policy = LevinPolicy(n=2)
     tree = policy.start()
     told(policy, tree, Step(score=0.8), Step(score=0.5))
     # 3 / (0.8 * 0.9) = 4.17 is more than 2 / 0.5 = 4, though 0.72 is likelier than 0.5.
     assert told(policy, tree, Step(score=0.9), Step(score=0.1)).id == 1
-    assert told(policy, tree).id == 2
-    assert told(policy, tree).id == 3
+    assert given_up(policy, tree) == 2
+    assert given_up(policy, tree) == 3
 
 
 def test_it_ends_at_the_first_solution_taken() -> None:
@@ -175,7 +186,7 @@ def test_steps_without_a_reward_come_last() -> None:
     policy = LevinPolicy(n=3)
     tree = policy.start()
     told(policy, tree, Step(), Step(score=0.0), Step(score=0.5))
-    order = [told(policy, tree).id for _ in range(3)]
+    order = [given_up(policy, tree) for _ in range(3)]
 
     assert order == [3, 2, 1]
 

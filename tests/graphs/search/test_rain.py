@@ -220,7 +220,15 @@ def test_the_cost_of_a_sample_does_not_grow_with_the_tree() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"c": -1}, {"q": 0}, {"t": 0}, {"v_t": 2}, {"gamma": 1.5}, {"epsilon": -0.1}],
+    [
+        {"c": -1},
+        {"c": math.inf},
+        {"q": 0},
+        {"t": 0},
+        {"v_t": 2},
+        {"gamma": 1.5},
+        {"epsilon": -0.1},
+    ],
     ids=str,
 )
 def test_impossible_parameters_are_refused(wrong: dict[str, float]) -> None:
