@@ -80,10 +80,7 @@ def limits_for(budget: Budget, strategy: Strategy, verifier: Verifier | None) ->
     """Return the budget with the strategy's own wrap-up share filled in."""
     if budget.wrap_up is not None:
         return budget
-    share = strategy.wrap_up_share
-    if verifier is None or isinstance(verifier, Judge):
-        share += strategy.judge_share
-    return budget.model_copy(update={"wrap_up": share})
+    return budget.model_copy(update={"wrap_up": strategy.kept_back(verifier)})
 
 
 def plan_new(

@@ -50,6 +50,19 @@ _SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6}
 _SCALES |= {"billion": 10**9, "trillion": 10**12}
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen"}
 _MARKS = {"percent": "%", "degree": "°", "deg": "°"}
+_MEASURES = {
+    word: words.split()[0]
+    for words in (
+        "second sec s, minute min, hour hr hrs h, day, week, month, year yr yrs, "
+        "millimeter millimetre mm, centimeter centimetre cm, meter metre m, "
+        "kilometer kilometre km, inch inche, foot feet ft, yard yd, mile, "
+        "milligram mg, gram g, kilogram kg kgs, ounce oz, pound lb lbs, ton, "
+        "milliliter millilitre ml, liter litre l, gallon, cent, dollar, euro, "
+        "square sq, cubic"
+    ).split(", ")
+    for word in words.split()
+}
+"""Words of units that say which one it is, by all that stands for them."""
 _NUMBER = re.compile(
     r"""(?P<sign>[-+])?\s*(?P<currency>[$€£¥])?\s*(?P<minus>-)?
         (?:(?P<mixed>\d+)\s+(?=\d+\s*/))?(?P<whole>\d{1,3}(?:,\d{3})+|\d+)?(?:\.(?P<decimals>\d*))?
@@ -71,7 +84,15 @@ class Number:
         """Tell whether values are equal and units do not contradict each other."""
         if self.value != other.value:
             return False
+        ours, theirs = self.measures, other.measures
+        if ours and theirs:
+            return ours <= theirs or theirs <= ours
         return not self.unit or not other.unit or bool(self.unit & other.unit)
+
+    @property
+    def measures(self) -> frozenset[str]:
+        """What it is measured in: what was sold, and when, may be said or not."""
+        return frozenset(_MEASURES[word] for word in self.unit if word in _MEASURES)
 
 
 @lru_cache(maxsize=4096)

@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
+from ponder.concurrency import settle
 from ponder.context import Composite, RunContext
-from ponder.errors import InvalidParameter
+from ponder.errors import InvalidParameter, ModelError, OutOfBudget
 from ponder.messages import GREEDY, Message, Request, Sampling, user
 from ponder.models.base import Model
+
+T = TypeVar("T")
 
 REMINDER = """\
 
@@ -55,8 +59,8 @@ async def choose(
 
     Raises:
         InvalidParameter: There are no two different words.
-        OutOfBudget: The budget admits no such call.
-        ModelError: The call failed.
+        OutOfBudget: The budget admits no such call, and no vote in its place.
+        ModelError: The call failed, or all votes did.
     """
     if len({normal(word) for word in words}) != len(words) or len(words) < 2:
         raise InvalidParameter(f"words are {words!r}: give two or more, all different.")
@@ -105,6 +109,25 @@ def plain_model(model: Model) -> Model:
     return model
 
 
+def brought(outcomes: Sequence[T | Exception], context: RunContext) -> list[T]:
+    """Return what branches have brought: what was paid for is not lost with the rest.
+
+    Args:
+        outcomes: Of the branches, errors included.
+        context: The place that warns of calls that failed or were refused.
+
+    Raises:
+        Exception: The first error, if it is no refusal or failure of a call, or if
+            there is nothing else.
+    """
+    found = [one for one in outcomes if not isinstance(one, Exception)]
+    for error in (one for one in outcomes if isinstance(one, Exception)):
+        if not found or not isinstance(error, ModelError | OutOfBudget):
+            raise error
+        context.warn(str(error))
+    return found
+
+
 async def _asked(
     turns: tuple[Message, ...],
     words: Sequence[str],
@@ -130,10 +153,9 @@ async def _voted(
     votes: int,
 ) -> dict[str, float] | None:
     request = request.model_copy(update={"sampling": Sampling(temperature=1.0)})
-    said: list[str] = []
-    for i in range(votes):
-        (completion,) = await context.at("vote", i).generate(request, model)
-        said.append(normal(completion.text))
+    places = [context.at("vote", i) for i in range(votes)]
+    outcomes = await settle([place.generate(request, model) for place in places])
+    said = [normal(c.text) for found in brought(outcomes, context) for c in found]
     counts = {word: said.count(normal(word)) for word in words}
     total = sum(counts.values())
     return {w: n / total for w, n in counts.items()} if total else None

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ponder.agents._structured import all_json, ask, first_json
 from ponder.agents.constraints import ConstraintExtractor, extract
 from ponder.context import RunContext
-from ponder.errors import InvalidParameter
+from ponder.errors import InvalidParameter, ModelError, OutOfBudget
 from ponder.messages import Completion, Sampling
 from ponder.models.base import Model
 from ponder.result import Candidate, Task, Verdict
@@ -83,7 +83,8 @@ def constraint_verifier(
 
     Args:
         constraints: What is checked; by default they are extracted once for each run,
-            before the first solution is verified.
+            before the first solution is verified. Where that fails, solutions are
+            checked against the question alone, and the run warns of it.
         threshold: A score from here on counts as passed, -100 to 100.
         temperature: T of the agent; the paper's is 0.
         model: Who verifies; by default the model of the run.
@@ -131,6 +132,7 @@ class ConstraintVerifier:
     prompt: str
     name: str = field(init=False)
     journaled: ClassVar[bool] = True
+    asks_model: ClassVar[bool] = True
     runs: dict[tuple[int, str], _Extraction] = field(default_factory=dict, repr=False)
     """Constraints by run and question, for as long as the run goes on."""
 
@@ -181,9 +183,21 @@ class ConstraintVerifier:
         extraction = self._extraction(task, context)
         async with extraction.lock:
             if extraction.constraints is None:
-                place = _place(task, context)
-                extraction.constraints = await self.extractor(task, place)
+                extraction.constraints = await self._extracted(task, context)
             return extraction.constraints
+
+    async def _extracted(self, task: Task, context: RunContext) -> tuple[str, ...]:
+        """Extract constraints once for all: who came first must make no difference."""
+        try:
+            return await self.extractor(task, _place(task, context))
+        except OutOfBudget:
+            context.warn(
+                "The budget leaves no room to extract constraints: solutions are "
+                "checked against the question alone."
+            )
+        except ModelError as error:
+            context.warn(str(error))
+        return ()
 
     def _extraction(self, task: Task, context: RunContext) -> _Extraction:
         key = id(context.shared), task.question
@@ -196,8 +210,8 @@ class ConstraintVerifier:
 def _place(task: Task, context: RunContext) -> RunContext:
     """Return a place that does not depend on which candidate is verified first.
 
-    It is taken where an extraction was refused or cancelled before, and where the run
-    has another verifier that extracts.
+    It is taken where an extraction was cancelled before, and where the run has another
+    verifier that extracts.
     """
     digest = hashlib.blake2b(task.question.encode(), digest_size=4).hexdigest()
     first = place = replace(context, path=("constraints", digest))

@@ -32,7 +32,9 @@ FAST_TOKENS = 4
 """Limit of a fast verdict: one word, and what may stand around it."""
 
 _FAST = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-_SLOW = re.compile(r"^\W*(?:verdict\W+)?(yes|no)\W*$", re.IGNORECASE | re.MULTILINE)
+_SLOW = re.compile(r"^\W*verdict\W+(yes|no)\W*$", re.IGNORECASE | re.MULTILINE)
+_SLOW_WORD = re.compile(r"^\W*(yes|no)\W*\Z", re.IGNORECASE | re.MULTILINE)
+"""One word as the last line: before others, it may say that one step is right."""
 
 Votes = tuple[int, int]
 """How many fast verdicts say yes, and no."""
@@ -162,10 +164,13 @@ def consensus(votes: Votes, *, k: int, tau: float) -> Verdict:
 
 def read_slow_verdict(completion: Completion) -> tuple[bool, str] | None:
     """Return the verdict of the last line that gives one, and the reasons before it."""
-    said = list(_SLOW.finditer(completion.text))
+    text = completion.text
+    said = list(_SLOW.finditer(text))
+    if not said and completion.finish_reason == "stop":
+        said = list(_SLOW_WORD.finditer(text))
     if not said:
         return None
-    return said[-1][1].lower() == "yes", completion.text[: said[-1].start()].strip()
+    return said[-1][1].lower() == "yes", text[: said[-1].start()].strip()
 
 
 def brings_verifier(context: RunContext) -> bool:
@@ -206,7 +211,7 @@ async def _vote(
     judge = _judge(context)
     prompt = judge.prompt.format(question=task.question, solution=solution.text)
     request = Request(
-        messages=(user(prompt),),
+        messages=(*task.history, user(prompt)),
         sampling=Sampling(temperature=temperature),
         max_tokens=FAST_TOKENS,
     )

@@ -167,8 +167,8 @@ class _Asking:
         return None if chances is None else self.read(chances)
 
     def before(self, task: Task, solution: str) -> tuple[Message, ...]:
-        """Return the conversation that the question is asked in: by default none."""
-        return ()
+        """Return the conversation that the question is asked in: the task's own."""
+        return task.history
 
     def read(self, chances: Mapping[str, float]) -> float:
         """Return the probability of the first word."""

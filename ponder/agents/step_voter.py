@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ponder.agents._structured import ask, last_json
+from ponder.agents.choice import brought
 from ponder.concurrency import settle
 from ponder.context import RunContext
-from ponder.errors import ModelError
 from ponder.messages import Completion, Sampling
 from ponder.models.base import Model
 from ponder.result import Task
@@ -50,7 +50,7 @@ class StepVoter(Protocol):
             Shares that sum to 1; ``None`` for all if no vote could be read.
 
         Raises:
-            OutOfBudget: The budget admits not all votes.
+            OutOfBudget: The budget admits no vote.
             ModelError: All votes failed.
         """
         ...
@@ -102,11 +102,7 @@ def step_voter(
                 for i in range(votes)
             ]
         )
-        chosen = [found for found in outcomes if isinstance(found, int)]
-        for error in (e for e in outcomes if isinstance(e, Exception)):
-            if not isinstance(error, ModelError) or not chosen:
-                raise error
-            context.warn(str(error))
+        chosen = [found for found in brought(outcomes, context) if found is not None]
         shares = [chosen.count(i) / max(1, len(chosen)) for i in range(count)]
         return list(shares) if chosen else [None] * count
 

@@ -82,6 +82,7 @@ class ObjectVerifier:
     def __init__(self, judge: Verifier) -> None:
         """Wrap an object; see ``verifier``."""
         self.judge, self.name = judge, judge.name
+        self.asks_model = bool(getattr(judge, "asks_model", False))
 
     async def verify(
         self, task: Task, candidate: Candidate, context: RunContext
@@ -204,6 +205,7 @@ class Judge:
     """
 
     journaled = True
+    asks_model = True
 
     def __init__(
         self,
@@ -244,6 +246,7 @@ class Judge:
             self.prompt.format(question=task.question, solution=candidate.text),
             ("Yes", "No"),
             context.acting("verifier"),
+            before=task.history,
             model=self.model,
             votes=self.votes,
             voter="judge",
@@ -285,7 +288,8 @@ def verifier(value: Verifier | Check | str) -> Verifier:
         value: A function ``(task, candidate) -> bool, score from 0 to 1, Verdict or
             None``, sync or async; the name ``"judge"``; or a ``Verifier``, whose
             verdicts are journaled, unless an attribute ``journaled`` says that the
-            calls it makes are all there is to them.
+            calls it makes are all there is to them. With an attribute ``asks_model``
+            that is true, a share of the budget is kept back for it.
 
     Raises:
         InvalidInput: It is none of these.

@@ -186,7 +186,9 @@ class Drafter:
             question=task.question, solution=task.prefill + draft.text
         )
         try:
-            chances = await choose(prompt, ("Yes", "No"), look, voter="detector")
+            chances = await choose(
+                prompt, ("Yes", "No"), look, before=task.history, voter="detector"
+            )
         except ModelError as error:
             place.warn(str(error))
             chances = None

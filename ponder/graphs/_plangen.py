@@ -86,6 +86,11 @@ class Reward:
     name: str = field(init=False)
     journaled: ClassVar[bool] = True
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether a verdict on a solution costs something."""
+        return bool(getattr(self.whole, "asks_model", False))
+
     def __post_init__(self) -> None:
         """Go by the name of whoever judges solutions."""
         self.name = self.whole.name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from ponder.context import Composite, RunContext
+from ponder.context import Composite, RunContext, Verifier
 from ponder.errors import InvalidParameter, ModelError, OutOfBudget
 from ponder.messages import Completion, Message, Request
 from ponder.models.base import Capabilities, Model
@@ -64,6 +64,16 @@ class Strategy(BaseModel, ABC):
     @abstractmethod
     def build(self) -> Graph:
         """Return the state machine; it ends with ``outcome`` in its state."""
+
+    def kept_back(self, verifier: Verifier | None) -> float:
+        """Return the share of the budget that it keeps back for its end.
+
+        Args:
+            verifier: The run's; one that says that it asks a model has to be paid for,
+                and so has the judge where there is none.
+        """
+        paid = verifier is None or getattr(verifier, "asks_model", False)
+        return self.wrap_up_share + (self.judge_share if paid else 0.0)
 
     def max_steps(self) -> int:
         """Return a bound on the steps of the graph; LangGraph has none of use."""

@@ -55,7 +55,9 @@ class SampleAndJudge(Sampled):
 
         async def select(state: State, runtime: Runtime[RunContext]) -> State:
             pool, reason = state["candidates"], state["stop_reason"]
-            if not any(score(c) is not None for c in pool):
+            scored = [c for c in pool if score(c) is not None]
+            heard = any(map(self.has_a_say, scored))
+            if not heard and (not scored or any(c.answer for c in pool)):
                 return {"outcome": self._unscored(pool, reason, runtime.context)}
             return {"outcome": self.select(pool, reason)}
 
@@ -69,8 +71,17 @@ class SampleAndJudge(Sampled):
         graph.add_edge("select", END)
         return graph
 
+    def has_a_say(self, candidate: Candidate) -> bool:
+        """Whether a candidate that has a score can be selected."""
+        return choosable(candidate)
+
     def select(self, pool: Sequence[Candidate], reason: StopReason) -> Outcome:
-        """Select among candidates of which at least one has a score."""
+        """Select among candidates.
+
+        Args:
+            pool: One that has a say has a score; or none has an answer, but some score.
+            reason: Why the run ends.
+        """
         raise AssertionError(f"{type(self).__name__} does not say how to select")
 
     def _unscored(
@@ -95,8 +106,8 @@ class BestOfN(SampleAndJudge):
         """Take the highest score; ties go to the one that came first.
 
         Candidates without a score do not take part, nor do those without an answer
-        that no verifier accepted, as long as one with an answer has a score. The
-        confidence is the score.
+        that no function accepted, as long as any has an answer. The confidence is the
+        score.
         """
         scored = [c for c in pool if score(c) is not None]
         readable = [c for c in scored if choosable(c)] or scored

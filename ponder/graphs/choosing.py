@@ -25,7 +25,8 @@ def choose(
     """Return the outcome of a search.
 
     Where a solution that was verified ended it, that solution is the outcome, whatever
-    the weights say: a policy that does not weigh by the verifier knows less.
+    the weights say: a policy that does not weigh by the verifier knows less. Where no
+    answer could be read, the solution of most weight that came to its end is.
 
     Args:
         pool: The solutions, in the order in which they were asked for.
@@ -46,6 +47,10 @@ def choose(
         return _outcome(pool, winner, score(winner), reason)
     able = choosable if select == "best" else _answered
     answered = [c for c in pool if able(c)]
+    if not answered:
+        # Not all tasks have answers to be read: a plan is one, as it stands.
+        whole = [c for c in pool if c.text and not c.truncated]
+        answered, select = [c for c in whole if score(c) is not None], "best"
     if not answered:
         return unanswered(pool, reason)
     voters, weights = _weighed(answered, weights)

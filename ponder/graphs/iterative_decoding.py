@@ -16,7 +16,7 @@ from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs.base import Graph, State, register, rounds
 from ponder.graphs.batches import HOPELESS, Sampled, with_an_answer
 from ponder.graphs.best_of_n import score
-from ponder.graphs.pool import judge_all, raise_if_all_failed
+from ponder.graphs.pool import choosable, judge_all, raise_if_all_failed, vouched
 from ponder.graphs.self_consistency import majority
 from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason, Task
@@ -50,9 +50,9 @@ class IterativeDecoding(Sampled):
     that both can be compared at equal samples, in four rounds. The critique is the
     verifier's feedback, or a critic's where the verifier gives a score alone.
 
-    A candidate without a score is no incumbent, nor is one without an answer while one
-    with an answer has a score. As long as nothing has a score there is nothing to
-    refine, and a round samples afresh.
+    A candidate without a score is no incumbent, nor is one without an answer that no
+    function accepted while one with an answer has a score. As long as nothing has a
+    score there is nothing to refine, and a round samples afresh.
     """
 
     name: ClassVar[str] = "iad"
@@ -108,7 +108,8 @@ class IterativeDecoding(Sampled):
             update["stop_reason"] = refused
         if best is not None and best is not incumbent:
             update["incumbent"], update["stale"] = best, 0
-            if (score(best) or 0.0) >= self.threshold:
+            reached = (score(best) or 0.0) >= self.threshold
+            if reached or (self.threshold <= 1 and vouched(best)):
                 update["stop_reason"] = StopReason.VERIFIED
         return update
 
@@ -213,9 +214,9 @@ def accepted(
 ) -> Candidate | None:
     """Return the incumbent, or the best challenger if it is better.
 
-    Better is one with an answer than one without, then one of a higher score; at equal
-    scores the incumbent stays, then the one that came first. Candidates without a score
-    do not take part.
+    Better is one with an answer, or that a function accepted, than one without, then
+    one of a higher score; at equal scores the incumbent stays, then the one that came
+    first. Candidates without a score do not take part.
     """
     best = incumbent
     for challenger in challengers:
@@ -245,4 +246,4 @@ def _outcome(best: Candidate, pool: Sequence[Candidate], reason: StopReason) -> 
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float]:
-    return candidate.answer is not None, score(candidate) or 0.0
+    return choosable(candidate), score(candidate) or 0.0

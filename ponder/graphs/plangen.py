@@ -221,7 +221,7 @@ class PlanGEN(Strategy):
         update: PlanState = {"plan": None, "before": score(before) if before else None}
         algorithm = self.algorithms[state["chosen"]]
         try:
-            with judging.nested(algorithm.wrap_up_share) as inner:
+            with judging.nested(algorithm.kept_back(judging.verifier)) as inner:
                 outcome = await algorithm.run(task, inner)
         except OutOfBudget as over:
             return {**update, "stop_reason": StopReason(over.dimension)}

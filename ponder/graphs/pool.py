@@ -120,9 +120,11 @@ async def rescue(
 
 
 def raise_if_all_failed(candidates: Sequence[Candidate], context: RunContext) -> None:
-    """Raise the first failure of the run if no attempt got through."""
+    """Raise the failure of the first attempt if no attempt got through."""
     if candidates and all(c.error is not None for c in candidates):
-        raise context.shared.failures[0]
+        # The run may have failures of others, which it could do without.
+        known = {str(failure): failure for failure in context.shared.failures}
+        raise known.get(candidates[0].error or "", context.shared.failures[0])
 
 
 def choosable(candidate: Candidate) -> bool:

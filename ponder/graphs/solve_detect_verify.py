@@ -23,7 +23,7 @@ from ponder.errors import ModelError, OutOfBudget
 from ponder.graphs._drafting import Draft, Drafter, finished
 from ponder.graphs.base import Graph, State, Strategy, register
 from ponder.graphs.best_of_n import score
-from ponder.graphs.pool import rescue, unanswered
+from ponder.graphs.pool import choosable, rescue, unanswered
 from ponder.messages import Sampling
 from ponder.result import Candidate, Outcome, StopReason, Task, Verdict
 
@@ -263,9 +263,10 @@ class SolveDetectVerify(Strategy):
 def better(solution: Candidate, refined: Candidate) -> Candidate:
     """Return the refined solution, unless it is known to be worse.
 
-    Worse is one without an answer, if the other has one, and one of a lower score.
+    Worse is one without an answer that no function accepted, if the other is not so,
+    and one of a lower score.
     """
-    if refined.answer is None and solution.answer is not None:
+    if choosable(solution) and not choosable(refined):
         return solution
     before, after = score(solution), score(refined)
     worse = before is not None and after is not None and after < before

@@ -215,9 +215,9 @@ class TreeSearch(Strategy, Policy[Any]):
                     for b in batches
                 ]
             )
-        failed = [isinstance(outcome, ModelError) for outcome in outcomes]
-        if failed and all(failed) and len(state["tree"].nodes) == 1:
-            raise context.shared.failures[0]
+        failed = [outcome for outcome in outcomes if isinstance(outcome, ModelError)]
+        if failed and len(failed) == len(outcomes) and len(state["tree"].nodes) == 1:
+            raise failed[0]
         for batch, outcome in zip(batches, outcomes, strict=True):
             batch.proposals = _unless_expected(outcome)
             if isinstance(outcome, ModelError):
@@ -317,7 +317,7 @@ class TreeSearch(Strategy, Policy[Any]):
             for node, weight in self.leaves(tree)
             if node.value.candidate is not None
         }
-        if not any(c.answer for c in pool):
+        if reason is not StopReason.VERIFIED and not any(c.answer for c in pool):
             last = await self.rescued(state["task"], tree, context)
             weights |= {c.id: s for c in last if (s := score(c)) is not None}
             pool += last

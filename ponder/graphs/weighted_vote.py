@@ -21,6 +21,10 @@ class WeightedVote(SampleAndJudge):
     name: ClassVar[str] = "weighted_vote"
     source: ClassVar[str] = "https://arxiv.org/abs/2206.02336"
 
+    def has_a_say(self, candidate: Candidate) -> bool:
+        """Whether a candidate that has a score can vote."""
+        return bool(candidate.answer)
+
     def select(self, pool: Sequence[Candidate], reason: StopReason) -> Outcome:
         """Take the answer with the largest sum of scores.
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ponder import Budget, Capabilities, ScriptedModel
 from ponder.agents.choice import choose, probabilities
-from ponder.errors import InvalidParameter, OutOfBudget
+from ponder.errors import InvalidParameter, ModelUnreachable, OutOfBudget
 from ponder.messages import GREEDY, Completion
 from tests.support.places import paths, place, token
 
@@ -94,6 +94,18 @@ async def test_votes_for_nothing_are_taken_again_once() -> None:
         found = await choose("Where?", WORDS, context, votes=2)
     assert found == {"Left": 0.0, "Right": 1.0}
     assert paths(context)[-1] == "here/again/vote/1"
+
+
+async def test_a_vote_that_fails_does_not_take_the_others_with_it() -> None:
+    replies: list[str | Exception] = ["Left", ModelUnreachable("gone"), "Left"]
+    with ScriptedModel(replies, capabilities=VOTER) as model:
+        context = place(model)
+        found = await choose("Where?", WORDS, context, votes=3)
+    assert found == {"Left": 1.0, "Right": 0.0}
+    assert context.shared.warnings == ["gone"]
+    dead = ScriptedModel([ModelUnreachable("gone")] * 3, capabilities=VOTER)
+    with pytest.raises(ModelUnreachable):
+        await choose("Where?", WORDS, place(dead), votes=3)
 
 
 async def test_out_of_budget_passes_through() -> None:

@@ -24,8 +24,9 @@ from ponder.agents.constraint_verifier import (
 )
 from ponder.concurrency import settle
 from ponder.context import Verifier
-from ponder.errors import InvalidParameter, OutOfBudget
+from ponder.errors import InvalidParameter, ModelUnreachable, OutOfBudget
 from ponder.messages import Request
+from ponder.models.scripted import Reply, When
 from tests.support.places import paths, place
 
 TASK = Task(question="Plan 2 days in Rome.")
@@ -35,6 +36,10 @@ LIST = '{"constraints": ["two days", "Rome"]}'
 
 def reply(score: float, feedback: str = "Day 2 is missing.") -> str:
     return json.dumps({"feedback": feedback, "score": score})
+
+
+def every(request: Request) -> bool:
+    return True
 
 
 def extracting(request: Request) -> bool:
@@ -223,6 +228,18 @@ async def test_without_constraints_the_question_alone_counts() -> None:
     assert verdict.score == 0.75
     assert "none are listed" in model.calls[-1].messages[-1].content
     assert len(context.shared.warnings) == 1
+
+
+async def test_who_extracts_may_fail_and_all_are_checked_alike() -> None:
+    check = constraint_verifier()
+    down = ModelUnreachable("gone")
+    rules: list[tuple[When, Reply]] = [(extracting, down), (every, reply(50))]
+    with ScriptedModel(rules=rules) as model:
+        context = place(model)
+        for i in range(2):
+            assert (await check.verify(TASK, PLAN, context.at(i))).score == 0.75
+    assert [extracting(call) for call in model.calls] == [True, False, False]
+    assert context.shared.warnings == ["gone"]
 
 
 @pytest.mark.parametrize("calls", [0, 1])

@@ -32,3 +32,13 @@ def test_the_last_line_that_is_a_verdict_counts() -> None:
     assert read_slow_verdict(Completion(text=text)) == (False, text.rsplit("\n", 1)[0])
     assert read_slow_verdict(Completion(text="Yes")) == (True, "")
     assert read_slow_verdict(Completion(text="Yes and no.")) is None
+    assert read_slow_verdict(Completion(text="1 is wrong.\nNo.\n")) is not None
+
+
+def test_what_is_said_of_one_step_is_no_verdict() -> None:
+    text = "Step 1: is 17 + 25 = 42?\nYes.\nStep 2: 42 * 2 = 85 is wrong."
+    assert read_slow_verdict(Completion(text=text)) is None
+    cut = Completion(text=text.partition("\nStep 2")[0], finish_reason="length")
+    assert read_slow_verdict(cut) is None
+    said = Completion(text="Verdict: No\nIn all", finish_reason="length")
+    assert read_slow_verdict(said) == (False, "")

@@ -57,10 +57,12 @@ async def test_one_vote_that_fails_is_left_out_and_all_are_an_error() -> None:
         await step_voter(votes=2)(TASK, STATES, place(dead))
 
 
-async def test_a_budget_that_admits_not_all_votes_is_met() -> None:
+async def test_votes_that_the_budget_admits_are_counted() -> None:
     context = place(ScriptedModel([vote(1)]), budget=Budget(calls=1))
+    assert await step_voter(votes=2)(TASK, STATES, context) == [1.0, 0.0, 0.0]
+    assert "calls" in context.shared.warnings[0]
     with pytest.raises(OutOfBudget):
-        await step_voter(votes=2)(TASK, STATES, context)
+        await step_voter(votes=2)(TASK, STATES, context.at("later"))
 
 
 @pytest.mark.parametrize("choice", [0, 4, "two", True, 1.5, None])

@@ -202,7 +202,7 @@ async def test_when_the_budget_ends_the_incumbent_is_the_answer(
 async def test_a_verdict_that_the_budget_refuses_is_why_the_run_ended() -> None:
     judge = ("Is the proposed solution correct?", "Yes")
     model = ScriptedModel(["\\boxed{1}"], rules=[judge])
-    result = await run(model, "judge", n=1, N=1, budget=Budget(calls=3, wrap_up=0.0))
+    result = await run(model, "judge", n=1, N=1, budget=Budget(calls=1, wrap_up=0.0))
     assert result.answer == "1"
     assert result.confidence != 0.0
     assert result.stop_reason is StopReason.CALLS
@@ -214,6 +214,16 @@ async def test_an_accepted_solution_without_an_answer_is_not_forced_to_one() -> 
     assert result.answer is None
     assert result.text == "1.0 SELECT name FROM town"
     assert result.stop_reason is StopReason.VERIFIED
+
+
+async def test_what_a_function_accepts_ends_it_whatever_it_scores() -> None:
+    def check(task: Task, candidate: Candidate) -> Verdict:
+        return Verdict(score=0.7, passed="name" in candidate.text)
+
+    with script(["SELECT name FROM town", "\\boxed{5}"]) as model:
+        result = await run(model, check, n=2, N=4)
+    assert (result.text, result.answer) == ("SELECT name FROM town", None)
+    assert result.stop_reason is StopReason.VERIFIED and result.usage.calls == 2
 
 
 async def test_a_cut_sample_that_is_made_to_answer_is_verified_as_such() -> None:

@@ -50,6 +50,17 @@ def whole(request: Request) -> str:
     return f"Plan {'S' if stepwise else 'W'}: \\boxed{{{'S' if stepwise else 'W'}}}"
 
 
+def judging(**scores: int) -> Reply:
+    """Give the score of the last of these words that a solution has."""
+
+    def verify(request: Request) -> str:
+        asked = request.messages[-1].content.partition("Proposed solution:")[2]
+        asked = asked.partition("Go through")[0]
+        return verdict([s for word, s in scores.items() if word in asked][-1])
+
+    return verify
+
+
 ALIKE, LOW, MIDDLING = rated(), verdict(20), verdict(50)
 
 
@@ -346,6 +357,15 @@ async def test_a_plan_without_a_marked_answer_can_be_accepted() -> None:
     assert result.stop_reason is StopReason.VERIFIED
 
 
+async def test_the_best_plan_is_the_outcome_where_none_has_a_marked_answer() -> None:
+    plans = iter(["Day 1: Forum, then the Vatican, then the bus.", "Day 1: Forum."])
+    verify = judging(Forum=10, Vatican=-9)
+    scripted = model(plan=lambda request: next(plans), verify=verify)
+    result = await run(scripted, variant="best_of_n", n=2, max_iterations=1)
+    assert (result.answer, result.text) == (None, "Day 1: Forum.")
+    assert result.confidence == pytest.approx(0.55)
+
+
 async def test_a_verifier_that_raises_leaves_plans_unscored() -> None:
     def check(task: Task, candidate: Candidate) -> bool:
         raise RuntimeError("no calendar")
@@ -367,6 +387,26 @@ async def test_a_failure_of_the_agents_is_a_warning() -> None:
     assert (result.answer, result.stop_reason) == ("W", StopReason.VERIFIED)
     assert result.warnings == ("The agent is down.",)
     assert "(none are listed" in asked(scripted, "Check a proposed solution")[0]
+
+
+async def test_the_failure_of_the_plans_is_the_error() -> None:
+    agent = ModelUnreachable("The agent is down.")
+    plans = ModelUnreachable("Out of memory.")
+    with pytest.raises(ModelUnreachable, match=r"Out of memory\."):
+        await run(model(constraints=agent, plan=plans), max_iterations=2)
+
+
+@pytest.mark.parametrize("tokens", [2200, 2600, 3000])
+async def test_best_of_n_keeps_enough_back_for_its_verdicts(tokens: int) -> None:
+    letters = iter("ABBBB")
+    plan = " ".join(["word"] * 300)
+    scripted = model(
+        plan=lambda request: f"{plan} \\boxed{{{next(letters)}}}",
+        verify=judging(A=100, B=-50),
+    )
+    budget = Budget(tokens=tokens)
+    result = await run(scripted, None, budget, variant="best_of_n", n=5, max_tokens=350)
+    assert result.answer == "A"
 
 
 async def test_a_failed_try_is_followed_by_another_algorithm() -> None:

@@ -134,6 +134,18 @@ async def test_a_score_alone_does_not_stand_for_an_answer_that_is_not_there() ->
     assert result.answer == "a"
 
 
+@pytest.mark.parametrize("name", ["best_of_n", "weighted_vote"])
+async def test_a_text_without_an_answer_does_not_outrank_one_that_was_not_scored(
+    name: str,
+) -> None:
+    def check(task: Task, candidate: Candidate) -> float | None:
+        return None if candidate.answer else 0.6
+
+    result = await run(name, ["\\boxed{5}", "It is"], check, n=2)
+    assert (result.answer, result.confidence) == ("5", 1.0)
+    assert result.substitutes[0].used == "majority vote"
+
+
 async def test_weighted_vote_sums_the_scores_of_each_answer() -> None:
     """Li et al. 2022, eq. 2: 0.5 + 0.4 + 0.4 for 1 against 0.9 for 2."""
     replies: list[str | Completion] = [

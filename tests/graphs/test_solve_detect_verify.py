@@ -11,7 +11,7 @@ from ponder.agents.verifier import Judge
 from ponder.errors import InvalidParameter, ModelError, ModelUnreachable
 from ponder.graphs._drafting import PAST
 from ponder.graphs.solve_detect_verify import SolveDetectVerify, better
-from ponder.messages import Completion, Request
+from ponder.messages import Completion, Request, assistant, user
 from ponder.models.base import Capabilities
 from ponder.models.scripted import Reply
 from ponder.result import Candidate, Task, Verdict
@@ -365,6 +365,30 @@ def test_a_repair_is_taken_unless_it_is_known_to_be_worse() -> None:
         assert better(first, refined) is refined
     for refined in (solution("2", 0.3), solution(None, 0.9)):
         assert better(first, refined) is first
+
+
+async def test_a_repair_that_a_function_accepts_needs_no_answer() -> None:
+    def check(task: Task, candidate: Candidate) -> bool:
+        return "SELECT name" in candidate.text
+
+    with Script(refine=["SELECT name FROM town"], critic=["Wrong."]) as model:
+        result = await run(model, check)
+    assert (result.text, result.answer) == ("SELECT name FROM town", None)
+    assert result.stop_reason is StopReason.VERIFIED
+
+
+async def test_all_who_judge_see_the_conversation() -> None:
+    with Script(fast=["Yes", "No"] * 2, slow=["Verdict: Yes"]) as model:
+        await asolve(
+            "What is 17 + 25?",
+            history=[user("In roman numbers, please."), assistant("Yes.")],
+            strategy="solve_detect_verify",
+            model=model,
+            journal=Journal(":memory:"),
+        )
+    assert model.asked(FAST) and model.asked(SLOW)
+    told = [[m.content for m in call.messages] for call in model.calls]
+    assert all("In roman numbers, please." in turns for turns in told)
 
 
 # -- limits ----------------------------------------------------------------------------
