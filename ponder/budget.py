@@ -123,6 +123,7 @@ class Ledger:
         self._parent = parent
         self._spent = Usage()
         self._held: Amounts = dict.fromkeys(DIMENSIONS, 0.0)
+        self._owed: Amounts = dict.fromkeys(DIMENSIONS, 0.0)
         self._in_flight = 0
         self._children: list[Ledger] = []
         self._waiters: deque[_Waiter] = deque()
@@ -196,9 +197,25 @@ class Ledger:
             raise
 
     def charge(self, usage: Usage) -> None:
-        """Charge what was paid already: a call found in the journal."""
+        """Charge what was paid without a reservation."""
         self._spent = self._spent + usage
         self._pump()
+
+    def owe(self, usage: Usage) -> None:
+        """Note what a run had paid before it was resumed, and comes to again later.
+
+        It is not in ``left``, so that a resumed run divides its budget as before; but
+        no call is admitted with which it would be more than the budget.
+        """
+        for dimension, amount in amounts_of(usage).items():
+            self._owed[dimension] += amount
+
+    def meet(self, usage: Usage) -> None:
+        """Charge a call found in the journal, which is no longer owed."""
+        owed = self._root._owed
+        for dimension, amount in amounts_of(usage).items():
+            owed[dimension] = max(0.0, owed[dimension] - amount)
+        self.charge(usage)
 
     def split(self, parts: int) -> list["Ledger"]:
         """Divide what is left among parts that run side by side.
@@ -276,10 +293,28 @@ class Ledger:
         if seconds is not None and seconds <= 0:
             return "seconds"
         for dimension in DIMENSIONS:
-            left = self.left(dimension, wrap_up=wrap_up)
-            if left is not None and amounts[dimension] > left:
+            free = self._free(dimension, wrap_up)
+            if free is not None and amounts[dimension] > free:
                 return dimension
         return None
+
+    def _free(self, dimension: Dimension, wrap_up: bool) -> float | None:
+        """Return what is left, less what the run owes and has no other room for."""
+        left, root = self.left(dimension, wrap_up=wrap_up), self._root
+        limit: float | None = getattr(root.budget, dimension)
+        if limit is None or not root._owed[dimension]:
+            return left
+        rest = limit - root._committed(dimension) - root._owed[dimension]
+        return rest if left is None else min(left, rest)
+
+    @property
+    def _root(self) -> "Ledger":
+        return self._parent._root if self._parent else self
+
+    def _committed(self, dimension: Dimension) -> float:
+        """Return what was used or is set aside for calls, here and in children."""
+        own = amounts_of(self._spent)[dimension] + self._held[dimension]
+        return own + sum(child._committed(dimension) for child in self._children)
 
     def _pump(self) -> None:
         """Answer the waiting reservations, strictly in order."""
@@ -307,10 +342,10 @@ class Ledger:
         """Shrink the output to what is left, if that leaves enough to be useful."""
         estimate = waiter.estimate
         room: list[float] = [estimate.output_tokens]
-        tokens = self.left("tokens", wrap_up=waiter.wrap_up)
+        tokens = self._free("tokens", waiter.wrap_up)
         if tokens is not None:
             room.append(tokens - estimate.input_tokens)
-        output = self.left("output_tokens", wrap_up=waiter.wrap_up)
+        output = self._free("output_tokens", waiter.wrap_up)
         if output is not None:
             room.append(output)
         fits = int(min(room))

@@ -21,6 +21,7 @@ from ponder.errors import (
     InvalidInput,
     InvalidParameter,
     ModelError,
+    ModelUnreachable,
     OutOfBudget,
     PonderError,
     ReplayDrift,
@@ -373,7 +374,8 @@ class RunContext(Telling):
         )
 
     def _served(self, entry: Entry, model: Model) -> list[Completion]:
-        self.ledger.charge(entry.usage)
+        self.ledger.meet(entry.usage)
+        self.shared.log.met(self.id)
         self.shared.spend(self.role, entry.usage)
         if entry.kind != "refusal":
             self.shared.emit(CallStarted(path=self.id, model=model.name))
@@ -446,7 +448,9 @@ class RunContext(Telling):
         self.shared.emit(CallStarted(path=self.id, model=model.name, n=request.n))
         return await self._guarded(
             lambda seconds: model.generate(
-                request, on_delta=on_delta, max_seconds=_leave_room(seconds)
+                request,
+                on_delta=on_delta,
+                max_seconds=None if seconds is None else _leave_room(seconds),
             ),
             reservation,
             key,
@@ -471,7 +475,7 @@ class RunContext(Telling):
         seconds = self.ledger.seconds_left(wrap_up=self.wrapping_up)
         try:
             async with asyncio.timeout(seconds):
-                return await call(seconds)
+                return await self._made(call, seconds)
         except (TimeoutError, asyncio.CancelledError) as stop:
             # The prompt and what was written so far are spent, answer or not.
             usage = Usage(
@@ -496,6 +500,21 @@ class RunContext(Telling):
         except BaseException:
             reservation.refund()
             raise
+
+    async def _made(
+        self, call: Callable[[float | None], Awaitable[T]], seconds: float | None
+    ) -> T:
+        """Make the call; a time limit that is not the run's is a failure of a model."""
+        try:
+            return await call(seconds)
+        except TimeoutError as error:
+            left = self.ledger.seconds_left(wrap_up=self.wrapping_up)
+            if seconds and left is not None and left <= seconds - _leave_room(seconds):
+                raise
+            said = f": {error}" if str(error) else ""
+            raise ModelUnreachable(
+                f"The model did not answer within its own time limit{said}."
+            ) from error
 
     @contextmanager
     def _noting(self, key: str) -> Iterator[None]:
@@ -567,9 +586,9 @@ def _within(request: Request, output_tokens: int) -> Request:
     return request.model_copy(update={"n": n, "max_tokens": max(1, most)})
 
 
-def _leave_room(seconds: float | None) -> float | None:
+def _leave_room(seconds: float) -> float:
     """Return a little less time, so that a model can hand over what it has."""
-    return None if seconds is None else max(0.0, seconds - min(1.0, 0.1 * seconds))
+    return max(0.0, seconds - min(1.0, 0.1 * seconds))
 
 
 def _lengthen_chain(completions: Sequence[Completion]) -> None:

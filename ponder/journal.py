@@ -115,6 +115,7 @@ class RunLog:
         self._journal = journal
         self._unsaved: list[Entry] = []
         self._entries, damaged = journal._load(run_id)
+        self._unmet = dict(self._entries)
         self._steps = max((e.step for e in self._entries.values()), default=0)
         if damaged:
             self.warnings.append(
@@ -147,6 +148,16 @@ class RunLog:
                 lost[role] = lost.get(role, Usage()) + entry.usage
         return {r: u.model_copy(update={"seconds": 0.0}) for r, u in lost.items()}
 
+    @property
+    def unmet(self) -> Usage:
+        """What was used by calls with a reply that the run has not come to again."""
+        known = self._unmet.values()
+        return _sum(e for e in known if e.kind not in ("lost", "failure"))
+
+    def met(self, path: str) -> None:
+        """Note that the run has come again to what was found at a place."""
+        self._unmet.pop(path, None)
+
     def find(self, path: str, key: str) -> Entry | None:
         """Return the entry at this place if its content is the same."""
         entry = self._entries.get(path)
@@ -156,14 +167,26 @@ class RunLog:
         return entry
 
     def record(self, entry: Entry) -> None:
-        """Keep an entry. If the disk fails, keep it in memory and try again later."""
+        """Keep an entry. If the disk fails, keep it in memory and try again later.
+
+        What was paid for at this place before is kept, as lost.
+        """
         if self.read_only:
             return
+        before = self._entries.get(entry.path)
+        if before is not None and before.usage.calls:
+            body = {"role": str(before.body.get("role", "generator"))}
+            path = f"{before.path}/lost@{before.step}"
+            lost = {"path": path, "kind": "lost", "body": body}
+            self._add(before.model_copy(update=lost))
+        self._add(entry)
+        self.flush()
+
+    def _add(self, entry: Entry) -> None:
         self._steps += 1
         entry = entry.model_copy(update={"step": self._steps})
         self._entries[entry.path] = entry
         self._unsaved.append(entry)
-        self.flush()
 
     def flush(self) -> None:
         """Write what could not be written before."""
@@ -171,10 +194,13 @@ class RunLog:
             return
         try:
             self._journal._append(self.run_id, self._unsaved)
-        except JournalError as error:
+        except (JournalError, ValueError) as error:
             message = f"{error} The run goes on, but cannot be resumed from here."
             if message not in self.warnings:
                 self.warnings.append(message)
+            if not isinstance(error, JournalError):
+                # The disk may come back; what cannot be written never will be.
+                self._unsaved.clear()
         else:
             self._unsaved.clear()
 
@@ -256,6 +282,18 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"The journal {self.path} failed: {error}.") from error
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process write between what is read and what is written."""
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
     def start(self, record: RunRecord) -> RunLog:
         """Create a run and return its log."""
         with self._translated():
@@ -281,13 +319,13 @@ class Journal:
         Raises:
             InvalidParameter: Another process is working on it.
         """
-        info = self.run(run_id)
-        if info.status is RunStatus.RUNNING:
-            raise InvalidParameter(
-                f"Run {info.run_id} is still running in another process. Wait for it, "
-                "or stop that process, then resume."
-            )
-        with self._translated():
+        with self._alone():
+            info = self.run(run_id)
+            if info.status is RunStatus.RUNNING:
+                raise InvalidParameter(
+                    f"Run {info.run_id} is still running in another process. Wait for "
+                    "it, or stop that process, then resume."
+                )
             self._db.execute(
                 "UPDATE runs SET status = ?, owner = ?, record = ? WHERE run_id = ?",
                 (
@@ -380,13 +418,8 @@ class Journal:
             if len(rows) == 1:
                 self._db.execute(_INSERT, rows[0])
                 return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany(_INSERT, rows)
-            except sqlite3.Error:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._alone():
+            self._db.executemany(_INSERT, rows)
 
     def _load(self, run_id: str) -> tuple[dict[str, Entry], list[str]]:
         with self._translated():

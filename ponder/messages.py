@@ -1,9 +1,28 @@
 """The values that travel between ponder and a model. All frozen, all JSON."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
+
+LEAST_LOGPROB = -9999.0
+"""Stands for the log-probability of what cannot be, which JSON has no number for."""
+
+
+def readable(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which nothing can write.
+
+    An API that cuts a reply in the middle of an emoji sends them.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+Text = Annotated[str, AfterValidator(readable)]
+"""A text that can be written and sent."""
 
 
 class Value(BaseModel):
@@ -24,7 +43,7 @@ class Message(Value):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str = ""
+    content: Text = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
 
@@ -134,8 +153,8 @@ class TokenLogprob(Value):
     Where a completion ended before it began, its one entry is the token that ended it.
     """
 
-    token: str
-    logprob: float
+    token: Text
+    logprob: Annotated[float, AfterValidator(lambda value: max(value, LEAST_LOGPROB))]
     top: dict[str, float] = Field(default_factory=dict)
     """Log-probabilities of the likeliest tokens at this place."""
 
@@ -146,14 +165,14 @@ FinishReason = Literal["stop", "length", "time", "tool_calls", "content_filter"]
 class Completion(Value):
     """One answer of a model."""
 
-    text: str
+    text: Text
     tokens: tuple[int, ...] = ()
     """Token ids of ``text``, where the model is local."""
     finish_reason: FinishReason = "stop"
     usage: Usage = Usage()
     """Of this completion; the prompt is charged to the first of ``n``."""
     logprobs: tuple[TokenLogprob, ...] | None = None
-    reasoning: str | None = None
+    reasoning: Text | None = None
     """Text of a thinking model before its answer."""
     tool_calls: tuple[ToolCall, ...] = ()
 

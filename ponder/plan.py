@@ -12,7 +12,7 @@ from ponder.errors import InvalidInput, PonderError, ReplayDrift, UnknownName
 from ponder.graphs.base import Strategy, strategies
 from ponder.graphs.base import strategy as as_strategy
 from ponder.journal import RunRecord
-from ponder.messages import Message
+from ponder.messages import Message, readable
 from ponder.models.base import Capabilities, Model
 from ponder.models.load import NamedModel
 from ponder.models.load import open_model as open_plain_model
@@ -73,7 +73,7 @@ def checked_question(question: str) -> str:
     """Return the question, refusing an empty one."""
     if not question.strip():
         raise InvalidInput("The question is empty. Give some text to answer.")
-    return question
+    return readable(question)
 
 
 def limits_for(budget: Budget, strategy: Strategy, verifier: Verifier | None) -> Budget:
@@ -165,7 +165,10 @@ def plan_again(
     return Plan(
         record.model_copy(
             update={
+                "strategy": chosen.spec(),
                 "model": opened.name,
+                "verifier": judge.name if judge else None,
+                "retriever": retriever.name if retriever else None,
                 "capabilities": plain_model(opened).capabilities.model_dump(),
                 "budget": limits.model_dump(mode="json", exclude_none=True),
             }

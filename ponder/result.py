@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ponder.messages import FinishReason, Message, Usage, Value
+from ponder.messages import FinishReason, Message, Text, Usage, Value
 from ponder.passages import Citation
 
 
@@ -49,7 +49,7 @@ class Verdict(Value):
     """Whether the candidate is accepted; ``None`` if the verifier only ranks."""
     checked: bool = False
     """Whether a function decided this, not the opinion of a model."""
-    feedback: str = ""
+    feedback: Text = ""
     usage: Usage = Usage()
 
 
