@@ -321,6 +321,7 @@ class RunContext(Telling):
         Raises:
             InvalidInput: The run has no documents.
             RetrievalError: The search failed: the run can go on without.
+            OutOfBudget: The seconds of the budget are over.
         """
         retriever = self.retriever
         if retriever is None:
@@ -335,7 +336,8 @@ class RunContext(Telling):
             found = await retriever.search(query, k)
             return {"passages": [p.model_dump(mode="json") for p in found]}
 
-        value = await self.remember(f"{retriever.name}\n{k}\n{query}", search)
+        content = f"{retriever.name}\n{k}\n{query}"
+        value = await self.remember(content, search, timed=True)
         passages = [Passage.model_validate(p) for p in value["passages"]]
         places = tuple(p.place for p in passages)
         self.shared.emit(Retrieved(path=self.id, query=query, passages=places))

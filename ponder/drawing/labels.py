@@ -3,6 +3,7 @@
 import string
 import textwrap
 import unicodedata
+from itertools import accumulate, takewhile
 
 from ponder.thoughts import Thought, ThoughtGraph
 
@@ -34,9 +35,8 @@ def one_line(text: str, width: int | None = None) -> str:
     line = " ".join(printable(text, keep=string.whitespace).split())
     if width is None or columns(line) <= width:
         return line
-    while line and columns(line) > width - 1:
-        line = line[:-1]
-    return f"{line}…"
+    ends = accumulate(map(columns, line))
+    return f"{line[: sum(1 for _ in takewhile(lambda end: end < width, ends))]}…"
 
 
 def label_lines(thought: Thought) -> list[str]:

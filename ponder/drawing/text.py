@@ -9,6 +9,8 @@ from ponder.drawing.labels import one_line, score_text
 from ponder.drawing.nesting import Nesting, nesting, starts
 from ponder.thoughts import Thought, ThoughtGraph
 
+NARROWEST = 32
+"""Columns that a thought has, however deep it is: the left of its indent gives way."""
 INSIDE = "┃ "
 """Stands left of what is inside a nested graph."""
 
@@ -27,14 +29,17 @@ def text_tree(thoughts: ThoughtGraph, width: int = 80) -> str:
     nested = nesting(thoughts)
     for indent, id, parent, repeated in _walk(nested):
         text = _named(thoughts.thought(id), parent, nested.owner[id])
-        line = indent + (f"{text} (see above)" if repeated else text)
-        lines.append(_shortened(line, len(indent), width))
+        text = f"{text} (see above)" if repeated else text
+        lines.append(_shortened(indent, text, width))
     return "\n".join(lines)
 
 
-def _shortened(line: str, indent: int, width: int) -> str:
-    # The indent stays: one_line would collapse it.
-    return line[:indent] + one_line(line[indent:], max(8, width - indent))
+def _shortened(indent: str, text: str, width: int) -> str:
+    # The indent is kept apart: one_line would collapse it.
+    deepest = max(0, width - NARROWEST)
+    if len(indent) > deepest:
+        indent = f"…{indent[len(indent) - deepest + 1 :]}" if deepest else ""
+    return indent + one_line(text, width - len(indent))
 
 
 class _Place(NamedTuple):

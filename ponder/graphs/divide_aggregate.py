@@ -237,7 +237,8 @@ class DivideThenAggregate(Strategy):
             )
             return {"result": result, "error": error}
 
-        value = await context.remember(f"{sub_task.tool}\n{sub_task.input}", compute)
+        content = f"{sub_task.tool}\n{sub_task.input}"
+        value = await context.remember(content, compute, timed=True)
         return done.model_copy(update=value)
 
     async def _ask(

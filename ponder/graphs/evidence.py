@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from ponder.agents.attribution import attribute
 from ponder.agents.reader import cited, name_sources
 from ponder.context import RunContext
-from ponder.errors import RetrievalError
+from ponder.errors import OutOfBudget, RetrievalError
 from ponder.passages import Citation, Passage
 from ponder.result import Outcome, Task
 from ponder.thoughts import Thought
@@ -16,6 +16,8 @@ async def searched(
 ) -> list[Passage]:
     """Search the documents of the run; a search that fails finds nothing, and warns.
 
+    So does one for which there is no time: what is left is for the answer.
+
     Args:
         query: What to look for.
         k: At most so many passages.
@@ -25,7 +27,7 @@ async def searched(
     query = content(query)
     try:
         found = await context.retrieve(query, k)
-    except RetrievalError as error:
+    except (RetrievalError, OutOfBudget) as error:
         context.warn(f"A search failed, and the run goes on without: {error}")
         found = []
     context.think(

@@ -1,6 +1,7 @@
 from hypothesis import given
 
 from ponder.drawing import one_line, printable, text_tree
+from ponder.drawing.labels import columns
 from ponder.thoughts import Thought, ThoughtGraph
 from tests.support.thoughts import AWKWARD, family, single
 
@@ -23,7 +24,10 @@ def test_a_chain_deeper_than_the_stack_of_python_is_drawn() -> None:
             Thought(id=f"t{i}", kind="thought", label="x"),
             (f"t{i - 1}",) if i else (),
         )
-    assert len(text_tree(graph).splitlines()) == 3000
+    lines = text_tree(graph).splitlines()
+    assert len(lines) == 3000
+    assert all(columns(line) <= 80 for line in lines)
+    assert lines[-1].startswith("…") and lines[-1].endswith("└─ t2999: x")
 
 
 def test_thoughts_on_a_circle_are_not_lost() -> None:

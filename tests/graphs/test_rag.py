@@ -1,5 +1,6 @@
 """One search, one answer, and citations that were checked."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ponder.graphs.evidence import content
 from ponder.graphs.rag import RAG
 from ponder.journal import Journal
 from ponder.models.scripted import ScriptedModel
+from ponder.passages import Passage, Retriever
 from ponder.retrieval.scripted import ScriptedRetriever
 from ponder.run import areplay, aresume, asolve
 from ponder.thoughts import ThoughtGraph
@@ -100,4 +102,29 @@ async def test_an_answer_that_cites_nothing_is_asked_for_its_sources(
     assert citation.claim == "Which river? Rhone"
     assert (citation.passage.text, citation.supported) == (DOCS[0], True)
     assert [s.missing for s in result.substitutes] == ["citations in the answer"]
+    assert await areplay(result.run_id, journal=journal) == result
+
+
+class Slow(Retriever):
+    """Searches for longer than anybody waits."""
+
+    name = "slow"
+
+    async def search(self, query: str, k: int) -> list[Passage]:
+        await asyncio.sleep(60)
+        return []
+
+
+async def test_a_search_ends_with_the_time_of_the_run(journal: Journal) -> None:
+    result = await asolve(
+        "Which river?",
+        strategy=RAG(),
+        model=ScriptedModel(["\\boxed{Rhone}"]),
+        retriever=Slow(),
+        journal=journal,
+        budget=Budget(seconds=0.5),
+    )
+
+    assert result.usage.seconds < 10
+    assert any("seconds" in warning for warning in result.warnings)
     assert await areplay(result.run_id, journal=journal) == result

@@ -643,3 +643,14 @@ def test_impossible_parameters_are_named() -> None:
         strategy("rebase", {"n": 0})
     with pytest.raises(InvalidParameter, match="t_b"):
         strategy("rebase", {"t_b": 0})
+
+
+async def test_a_solution_that_is_at_its_limit_is_no_fault_of_the_delimiter() -> None:
+    cut = "within 16 tokens"
+    short = await run(
+        "rebase", model=model(steps=60), parameters={"n": 1, "max_tokens": 42}
+    )
+    assert not any("No step ended" in warning for warning in short.warnings)
+    steps = {"n": 2, "step_tokens": 16, "delimiter": "never"}
+    never = await run("rebase", model=model(steps=30), parameters=steps)
+    assert any(cut in warning for warning in never.warnings)
