@@ -1,5 +1,7 @@
 """The thought graph as a Mermaid flowchart."""
 
+import re
+
 from ponder.drawing.labels import inside, label_lines, short_names
 from ponder.drawing.nesting import indented
 from ponder.thoughts import Thought, ThoughtGraph, ThoughtKind
@@ -12,8 +14,9 @@ _SHAPES: dict[ThoughtKind, tuple[str, str]] = {
     "graph": ("[/", "/]"),
     "evidence": ("[(", ")]"),
 }
-_PLAIN = " .,:!?'()+-*/=_"
-"""Marks that need no code in a label."""
+_PLAIN = re.compile(r"[^\W_]|[ ,:!?'()/=]|(?<=[^\W_])[.+-](?=[^\W_])")
+"""What needs no code in a label: a dot or a dash elsewhere may begin a Markdown list,
+and stars and underscores make letters bold."""
 
 
 def mermaid_chart(thoughts: ThoughtGraph) -> str:
@@ -45,4 +48,6 @@ def _node(thought: Thought, name: str) -> str:
 
 def _escaped(text: str) -> str:
     # Letters and a few marks are safe; the rest becomes #code; as Mermaid has it.
-    return "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in text)
+    return "".join(
+        c if _PLAIN.match(text, i) else f"#{ord(c)};" for i, c in enumerate(text)
+    )

@@ -40,5 +40,17 @@ def test_mermaid_labels_read_back_as_they_were(label: str, id: str) -> None:
     assert decoded == label_lines(thought)
 
 
+def test_a_label_is_no_markdown() -> None:
+    labels = ("1. stop", "- a - b", "*bold*", "a_b 0.91 x-y")
+    charts = [mermaid_chart(single(label)[0]).splitlines()[1] for label in labels]
+    drawn = [chart.partition('"')[2].rpartition('"')[0] for chart in charts]
+    assert [text.rpartition("<br/>")[2] for text in drawn] == [
+        "1#46; stop",
+        "#45; a #45; b",
+        "#42;bold#42;",
+        "a#95;b 0.91 x-y",
+    ]
+
+
 def test_an_empty_graph_is_an_empty_chart() -> None:
     assert mermaid_chart(ThoughtGraph()) == "flowchart TD"
