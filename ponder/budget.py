@@ -304,8 +304,26 @@ class Ledger:
         limit: float | None = getattr(root.budget, dimension)
         if limit is None or not root._owed[dimension]:
             return left
+        limit = limit * root._usable(wrap_up)
         rest = limit - root._committed(dimension) - root._owed[dimension]
         return rest if left is None else min(left, rest)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether there are calls in flight that may leave room.
+
+        Those of other ledgers may as long as the run owes something.
+        """
+        owes = any(self._root._owed.values())
+        return any(ledger._in_flight for ledger in (self._tree if owes else [self]))
+
+    @property
+    def _tree(self) -> list["Ledger"]:
+        """All ledgers of the run."""
+        found = [self._root]
+        for ledger in found:
+            found.extend(ledger._children)
+        return found
 
     @property
     def _root(self) -> "Ledger":
@@ -328,7 +346,7 @@ class Ledger:
         estimate = waiter.estimate
         exceeded = self._exceeded(amounts_of(estimate), waiter.wrap_up)
         if exceeded is not None:
-            if self._in_flight and exceeded != "seconds":
+            if self._busy and exceeded != "seconds":
                 return False
             estimate = self._cut(waiter)
             if self._exceeded(amounts_of(estimate), waiter.wrap_up):
@@ -364,6 +382,9 @@ class Ledger:
         self._in_flight -= 1
         self._spent = self._spent + actual.model_copy(update={"seconds": 0.0})
         self._pump()
+        if any(self._root._owed.values()):
+            for ledger in self._tree:
+                ledger._pump()
 
     def _forget(self, future: "asyncio.Future[Reservation]") -> None:
         """Drop a waiter whose caller was cancelled."""

@@ -252,7 +252,7 @@ class RunContext(Telling):
             lambda _: model.score(messages, continuations), reservation, key, [0]
         )
         reservation.settle(usage)
-        body = {"completions": [], "scores": scores, "model": model.name}
+        body = {"completions": [], "scores": scores, **self._by(model)}
         self._record(key, "reply", body, usage)
         self.shared.emit(CallFinished(path=self.id, usage=usage))
         return scores
@@ -423,11 +423,15 @@ class RunContext(Telling):
         completions = await self._called(model, request, reservation, key)
         usage = _total(completions)
         reservation.settle(usage)
-        body = {"completions": [_stored(c) for c in completions], "model": model.name}
+        made = [_stored(c) for c in completions]
+        body = {"completions": made, **self._by(model)}
         self._record(key, "reply", body, usage)
         _lengthen_chain(completions)
         self.shared.emit(CallFinished(path=self.id, usage=usage))
         return completions
+
+    def _by(self, model: Model) -> dict[str, str]:
+        return {"model": model.name, "role": self.role}
 
     async def _reserved(self, estimate: Usage, key: str) -> Reservation:
         try:
@@ -493,7 +497,8 @@ class RunContext(Telling):
                 lost = self.at(f"lost@{self.ledger.elapsed:.6f}")
                 lost._record(key, "lost", {"role": self.role}, usage)
                 raise
-            self._record(key, "refusal", {"dimension": "seconds"}, usage)
+            body = {"dimension": "seconds", "role": self.role}
+            self._record(key, "refusal", body, usage)
             raise self._refuse(OutOfBudget("seconds")) from None
         except ModelError as error:
             reservation.settle(Usage(calls=1))

@@ -99,6 +99,15 @@ def _sum(entries: Iterable[Entry]) -> Usage:
     return total.model_copy(update={"seconds": 0.0})
 
 
+def _by_role(entries: Iterable[Entry]) -> dict[str, Usage]:
+    roles: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.usage.calls:
+            role = str(entry.body.get("role", "generator"))
+            roles.setdefault(role, []).append(entry)
+    return {role: _sum(found) for role, found in roles.items()}
+
+
 def content_key(content: str) -> str:
     """Return the hash under which a request is known."""
     return hashlib.sha256(content.encode()).hexdigest()[:32]
@@ -141,18 +150,14 @@ class RunLog:
     @property
     def lost(self) -> dict[str, Usage]:
         """The part of ``spent`` that went to calls without a reply, by role."""
-        lost: dict[str, Usage] = {}
-        for entry in self._entries.values():
-            if entry.kind in ("lost", "failure"):
-                role = str(entry.body.get("role", "generator"))
-                lost[role] = lost.get(role, Usage()) + entry.usage
-        return {r: u.model_copy(update={"seconds": 0.0}) for r, u in lost.items()}
+        entries = self._entries.values()
+        return _by_role(e for e in entries if e.kind in ("lost", "failure"))
 
     @property
-    def unmet(self) -> Usage:
-        """What was used by calls with a reply that the run has not come to again."""
+    def unmet(self) -> dict[str, Usage]:
+        """What was paid before, by role, and the run has not come to again."""
         known = self._unmet.values()
-        return _sum(e for e in known if e.kind not in ("lost", "failure"))
+        return _by_role(e for e in known if e.kind not in ("lost", "failure"))
 
     def met(self, path: str) -> None:
         """Note that the run has come again to what was found at a place."""

@@ -287,7 +287,7 @@ async def _run(
         replaying=stored is not None,
         new_budget=new_budget,
     )
-    ledger = _ledger(plan, log, stored, resumed)
+    ledger = _ledger(plan, log, stored)
     if stored is None:
         shared.roles.update(log.lost)
     context = RunContext(
@@ -313,7 +313,7 @@ async def _run(
     try:
         with chain_from(0) as critical:
             outcome = await _outcome(plan, context)
-        result = _result(plan, context, outcome, stored, resumed)
+        result = _result(plan, context, outcome, stored)
         longest = stored.critical_tokens if stored is not None else critical.length
         result = result.model_copy(update={"critical_tokens": longest})
     except asyncio.CancelledError:
@@ -351,15 +351,15 @@ async def _outcome(plan: Plan, context: RunContext) -> Outcome:
     return outcome
 
 
-def _ledger(plan: Plan, log: RunLog, stored: Result | None, resumed: bool) -> Ledger:
+def _ledger(plan: Plan, log: RunLog, stored: Result | None) -> Ledger:
     if stored is not None:
         # No clock in a replay: what time decided is in the journal as a refusal.
         return Ledger(plan.budget, clock=lambda: 0.0)
     ledger = Ledger(plan.budget, spent_seconds=log.elapsed)
     for usage in log.lost.values():
         ledger.charge(usage)
-    if resumed:
-        ledger.owe(log.unmet)
+    for usage in log.unmet.values():
+        ledger.owe(usage)
     return ledger
 
 
@@ -368,7 +368,6 @@ def _result(
     context: RunContext,
     outcome: Outcome,
     stored: Result | None,
-    resumed: bool,
 ) -> Result:
     usage, shared = context.ledger.spent, context.shared
     warnings = tuple(sorted(shared.warnings, key=lambda w: (shared.place(w), w)))
@@ -376,8 +375,10 @@ def _result(
         # With what was paid on ways that a resumed run has not gone to their end, and
         # what the journal had to say.
         usage, warnings = stored.usage, stored.warnings
-    elif resumed:
-        usage = usage + shared.log.unmet
+    else:
+        for role, paid in shared.log.unmet.items():
+            shared.spend(role, paid)
+            usage = usage + paid
     return Result(
         run_id=plan.record.run_id,
         answer=outcome.answer,

@@ -3,13 +3,16 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from ponder import Budget, Candidate, Journal, ScriptedModel, Task, asolve
+from ponder.agents.constraint_verifier import ConstraintVerifier, constraint_verifier
 from ponder.errors import InvalidParameter, ModelError, ModelUnreachable
-from ponder.journal import RunStatus
+from ponder.journal import RunRecord, RunStatus
 from ponder.messages import Completion, OnDelta, Request, TokenLogprob, Usage, readable
 from ponder.models.base import Capabilities, Model
 from ponder.result import StopReason
@@ -160,9 +163,61 @@ async def test_a_time_limit_of_the_models_own_is_its_failure() -> None:
         )
 
 
-async def test_only_one_of_two_processes_goes_on_with_a_run(tmp_path: Any) -> None:
-    journal = Journal(tmp_path / "journal.sqlite")
-    run = await stopped(Meter(100.0), journal, strategy="direct")
-    journal.reopen(run)
-    with pytest.raises(InvalidParameter, match="still running"):
-        Journal(tmp_path / "journal.sqlite").reopen(run)
+async def test_a_fork_leaves_room_for_the_steps_that_it_shares() -> None:
+    journal, model = Journal(":memory:"), Meter(0.2)
+    strategy = 'self_consistency{"n": 3, "criterion": "none", "batch": 3}'
+    first = await asolve("q?", strategy=strategy, model=model, journal=journal)
+    paid = model.spent
+    forked = await afork(
+        first.run_id, at=2, model=model, budget=Budget(tokens=2000), journal=journal
+    )
+
+    assert forked.usage.total_tokens <= 2000
+    assert journal.read(forked.run_id).spent.total_tokens == forked.usage.total_tokens
+    assert model.spent - paid < 200
+
+
+async def test_roles_divide_the_usage_of_a_run_that_went_on_otherwise() -> None:
+    journal = Journal(":memory:")
+    score = '{"feedback": "", "score": 50}'
+    rules: Any = [("Check a proposed", score), (lambda request: True, ANSWER)]
+    model = ScriptedModel(rules=rules)
+
+    def checking(*constraints: str) -> ConstraintVerifier:
+        return constraint_verifier(constraints=constraints)
+
+    result = await asolve(
+        "q?",
+        strategy='best_of_n{"n": 2}',
+        model=model,
+        verifier=checking("one"),
+        journal=journal,
+    )
+    for constraint in ("two", "two", "three"):
+        result = await aresume(
+            result.run_id, model=model, verifier=checking(constraint), journal=journal
+        )
+        assert {r: u.calls for r, u in result.roles.items()} == {
+            "generator": 2,
+            "verifier": result.usage.calls - 2,
+        }
+    assert result.usage.calls == 8
+
+
+def test_only_one_of_two_processes_goes_on_with_a_run(tmp_path: Any) -> None:
+    path = tmp_path / "journal.sqlite"
+    record = RunRecord(run_id="r", question="q", strategy="direct", model="m")
+    Journal(path).start(record)
+    Journal(path).finish("r", RunStatus.CANCELLED)
+    journals, start = [Journal(path) for _ in range(8)], Barrier(8)
+
+    def reopen(journal: Journal) -> bool:
+        start.wait()
+        try:
+            journal.reopen("r")
+        except InvalidParameter:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(reopen, journals)) == 1

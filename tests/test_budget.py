@@ -234,3 +234,30 @@ async def test_a_cancelled_waiter_holds_nothing() -> None:
     await asyncio.wait([waiting])
     first.refund()
     assert ledger.left("tokens") == 10
+
+
+async def test_what_a_resumed_run_owes_is_kept_free_and_not_divided() -> None:
+    ledger = Ledger(Budget(output_tokens=100))
+    ledger.owe(Usage(output_tokens=60))
+    first, second = ledger.split(2)
+    assert first.budget.output_tokens == 50
+
+    reservation = await first.reserve(Usage(output_tokens=50))
+    assert reservation.granted.output_tokens == 40
+    # Whether there is room for another call is known when that one has settled.
+    waiting = asyncio.create_task(second.reserve(Usage(output_tokens=30)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    reservation.settle(Usage(output_tokens=20))
+    assert (await waiting).granted.output_tokens == 20
+
+    second.meet(Usage(output_tokens=60))
+    assert ledger.spent.output_tokens == 80
+
+
+async def test_what_is_owed_leaves_the_share_for_the_end_alone() -> None:
+    ledger = Ledger(Budget(tokens=1000, wrap_up=0.2))
+    ledger.charge(Usage(output_tokens=200))
+    ledger.owe(Usage(output_tokens=500))
+    reservation = await ledger.reserve(Usage(output_tokens=400))
+    assert reservation.granted.output_tokens == 100

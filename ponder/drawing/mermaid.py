@@ -14,9 +14,9 @@ _SHAPES: dict[ThoughtKind, tuple[str, str]] = {
     "graph": ("[/", "/]"),
     "evidence": ("[(", ")]"),
 }
-_PLAIN = re.compile(r"[^\W_]|[ ,:!?'()/=]|(?<=[^\W_])[.+-](?=[^\W_])")
-"""What needs no code in a label: a dot or a dash elsewhere may begin a Markdown list,
-and stars and underscores make letters bold."""
+_PLAIN = re.compile(r"[^\W_]|[ ,!?'(/=]|(?<!\d)\)|:(?!/)|(?<=[^\W_])[.+-](?=[^\W_])")
+"""What needs no code in a label: the rest may begin a Markdown list or link, or make
+letters bold."""
 
 
 def mermaid_chart(thoughts: ThoughtGraph) -> str:

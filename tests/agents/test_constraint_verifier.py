@@ -119,6 +119,53 @@ def test_reads_scores_and_never_guesses(
 @pytest.mark.parametrize(
     "text",
     [
+        "Score: +85",
+        "Score: 85\n\nOnly the lunch is late.",
+        "Score: 85\n- 2 constraints hold\nTo improve, add a day.",
+        "Score: `85`",
+        "Overall Score: **85**",
+        "### Score\n\n**85**",
+        "| Score | 85 |",
+        "The final score is **85**.",
+        "The plan's score is: 85",
+        "I would give this plan a score of **85**.",
+        "Score: 85 (required score: 95)",
+        "Threshold score = 95. Score: 85. The passing score: 95.",
+        '{"Feedback": "ok", "Score": 85}',
+        '{"feedback": "ok", "final_score": "+85/100"}',
+        '{"feedback": "ok", "score": +85,}',
+        '```json\n{"feedback": "ok", "score": 85\n```',
+        "{'feedback': 'ok', 'score': 85}",
+        '{"feedback": "ok", score: 85}',
+        '{"feedback": "ok", "score": 85 // good\n}',
+        '{"feedback": "It prints {1}."}\nScore: 85',
+        '<think>{"feedback": "ok", "score": 100}</think>{"feedback": "", "score": 85}',
+    ],
+)
+def test_a_score_is_read_however_a_small_model_writes_it(text: str) -> None:
+    found = scored(text)
+    assert found is not None and found[1] == 85
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The score of 95 cannot be given because day 2 is missing.",
+        "Score: 95 is required.",
+        "Score: 95 only if day 2 is added.",
+        "Minimum score: 95",
+        "Scores 3 of 5 points",
+        "The score 3 constraints ask for",
+        "Team A has a score of 21.",
+    ],
+)
+def test_what_is_said_of_a_score_is_none(text: str) -> None:
+    assert scored(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '{"feedback": "All constraints hold.", "score": 9',
         '{"feedback": "A score of 95 or more would need a second day',
         '{"constraints": [{"of": "1", "score": 100}, {"of": "2", "score": 100}',

@@ -87,8 +87,6 @@ class FrontierPolicy(Policy[F], Generic[F]):
             memory.push((), tree.root)
         born, memory.born = sorted(memory.born, key=lambda node: node.id), []
         self._put_back(memory, born)
-        if memory.lost >= PATIENCE:
-            return ()
         self.enter(tree, born)
         return self._pop(tree)
 
@@ -104,15 +102,21 @@ class FrontierPolicy(Policy[F], Generic[F]):
         return tree.memory.answer or super().best(tree)
 
     def _put_back(self, memory: F, born: Sequence[Node]) -> None:
-        """Put nodes back of which nothing came, or give them up after a few times."""
+        """Put nodes back of which nothing came, or give them up after a few times.
+
+        After several that were given up in a row, one time has to do: the model may be
+        dead.
+        """
         fruitful = {node.parent for node in born}
-        memory.lost = 0 if born else memory.lost
+        times = PATIENCE if memory.lost < PATIENCE else 1
+        given_up = 0
         for key, node in memory.taken:
             failed = 0 if node in fruitful else memory.failures[node.id] + 1
-            memory.failures[node.id] = failed % PATIENCE
-            if 0 < failed < PATIENCE:
+            memory.failures[node.id] = failed % times
+            if 0 < failed < times:
                 heappush(memory.heap, (key, node))
-            memory.lost += failed == PATIENCE
+            given_up += failed >= times
+        memory.lost = 0 if born else memory.lost + given_up
         memory.taken = []
 
     def _pop(self, tree: Tree[F]) -> list[Wish]:

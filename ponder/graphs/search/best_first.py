@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from ponder.graphs.search._frontier import Frontier, FrontierPolicy, Key
+from ponder.graphs.search.policy import PATIENCE
 from ponder.graphs.search.tree import Node, Tree
 
 
@@ -18,6 +19,10 @@ class Passes(Frontier):
     """The pass this is."""
     expansions_before: int = 0
     """Expansions of the passes before."""
+    scores_before: int = 0
+    """Steps told in the passes before."""
+    barren: int = 0
+    """Passes in a row that brought no step."""
 
 
 class BestFirstPolicy(FrontierPolicy[Passes]):
@@ -82,10 +87,13 @@ class BestFirstPolicy(FrontierPolicy[Passes]):
 
     def _next_pass(self, tree: Tree[Passes]) -> None:
         memory = tree.memory
+        barren = memory.scores == memory.scores_before
+        memory.barren = memory.barren + 1 if barren else 0
         memory.heap.clear()
-        if memory.number < self.k:
+        if memory.number < self.k and memory.barren < PATIENCE:
             memory.number += 1
             memory.expansions_before = memory.expansions
+            memory.scores_before = memory.scores
             memory.push((), tree.root)
 
     def _proves(self, node: Node) -> bool:

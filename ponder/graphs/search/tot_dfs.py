@@ -76,7 +76,7 @@ class DepthFirstPolicy(Policy[Walk]):
         if walk.visited == 0:
             walk.stack.append(tree.root)
         self._put_back(walk)
-        if not walk.stack or walk.lost >= PATIENCE or self._enough(walk):
+        if not walk.stack or self._enough(walk):
             return ()
         walk.state = state = walk.stack.pop()
         walk.visited += 1
@@ -94,11 +94,16 @@ class DepthFirstPolicy(Policy[Walk]):
             walk.state, walk.lost = None, 0
 
     def _put_back(self, walk: Walk) -> None:
-        """Visit a state again of which nothing came, or give it up at last."""
+        """Visit a state again of which nothing came, or give it up at last.
+
+        After several that were given up in a row, one time has to do: the model may be
+        dead.
+        """
         if walk.state is None:
             return
         walk.failures[walk.state.id] += 1
-        if walk.failures[walk.state.id] < PATIENCE:
+        times = PATIENCE if walk.lost < PATIENCE else 1
+        if walk.failures[walk.state.id] < times:
             walk.stack.append(walk.state)
         else:
             walk.lost += 1

@@ -156,16 +156,34 @@ def test_the_best_node_is_not_lost_with_one_call(policy: Policy[Any]) -> None:
     assert best is not None and best.score == 0.95
 
 
-def test_a_dead_model_is_not_asked_for_each_node_that_waits() -> None:
-    alive = itertools.count()
+@pytest.mark.parametrize(
+    "policy",
+    [AStarPolicy(k=4), AStarPolicy(k=4, parallel=4), BestFirstPolicy(w=4, k=1)]
+    + [BestFirstPolicy(w=4, k=1, parallel=4), DepthFirstPolicy(k=4)]
+    + [LevinPolicy(n=4), LevinPolicy(n=4, parallel=4)],
+    ids=repr,
+)
+def test_nodes_that_always_fail_do_not_end_the_search(policy: Policy[Any]) -> None:
+    def world(expansion: Expansion) -> list[Step]:
+        if expansion.node.depth == 0:
+            return [Step(score=s, logprob=s - 1) for s in (0.9, 0.9, 0.9, 0.6)]
+        live = expansion.node.score == 0.6
+        return [Step(score=1.0, logprob=-0.1, final=True)] if live else []
 
+    best = policy.best(search(policy, world, limit=200))
+    assert best is not None and best.final
+
+
+def test_a_dead_model_is_asked_a_few_times_and_then_once_for_each_node() -> None:
     def dying(expansion: Expansion) -> list[Step]:
-        return [Step(score=0.5)] * 8 if next(alive) < 20 else []
+        return [Step(score=0.5)] * 8 if next(calls) < 20 else []
 
-    for policy in (AStarPolicy(k=8), DepthFirstPolicy(k=8, t=50)):
-        alive = itertools.count()
-        search(policy, dying)
-        assert next(alive) == 20 + PATIENCE**2
+    for policy in (AStarPolicy(k=8), DepthFirstPolicy(k=8, t=50, steps=999)):
+        calls = itertools.count()
+        tree = search(policy, dying, limit=10_000)
+        waiting = 1 + 20 * 8 - 20
+        assert next(calls) == 20 + waiting + PATIENCE * (PATIENCE - 1)
+        assert len(tree.nodes) == 1 + 20 * 8
 
 
 @pytest.mark.parametrize(
