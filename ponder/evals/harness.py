@@ -297,4 +297,5 @@ def _attempt(candidate: Candidate, grade: Grade) -> Attempt:
         output_tokens=candidate.output_tokens,
         truncated=candidate.truncated,
         failed=candidate.error is not None,
+        rescued=candidate.id.rpartition("/")[2] == "rescue",
     )

@@ -25,6 +25,8 @@ class Attempt(Value):
     truncated: bool = False
     failed: bool = False
     """The model failed; there is no text."""
+    rescued: bool = False
+    """Another attempt that was made to answer: no sample of its own."""
 
 
 class Record(Value):
@@ -52,6 +54,11 @@ class Record(Value):
     run_id: str = ""
     error: str | None = None
     """Why the run failed; then the grade is unreadable."""
+
+    @property
+    def samples(self) -> tuple[Attempt, ...]:
+        """The attempts that were sampled, or the one that was rescued."""
+        return tuple(a for a in self.attempts if not a.rescued) or self.attempts
 
 
 Count = Literal["total", "computed"]

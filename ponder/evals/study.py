@@ -18,7 +18,7 @@ from ponder.evals.benchmark import problems_of
 from ponder.evals.logs import finished, identity, key, load_harness
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
 from ponder.evals.record import Cell
-from ponder.evals.report.baselines import unevenness
+from ponder.evals.report.baselines import equal_tokens, unevenness
 from ponder.evals.report.cells import is_baseline, mean, mean_tokens, usable
 from ponder.graphs.base import strategy
 from ponder.journal import Journal
@@ -149,8 +149,7 @@ class Study:
         for task in self.plan.tasks:
             here = [c for c in done if c.task == task]
             most = max((mean_tokens(c) for c in here), default=0.0)
-            bank = max((mean_tokens(c) for c in here if is_baseline(c)), default=0.0)
-            if most > bank:
+            if any(equal_tokens(c, here).too_small for c in here if not is_baseline(c)):
                 uneven = max((unevenness(c) for c in here if is_baseline(c)), default=1)
                 budget = int(most * uneven * _SPARE)
                 spec = with_defaults(

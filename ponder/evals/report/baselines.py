@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from ponder.evals.record import Cell
+from ponder.evals.record import Cell, Record
 from ponder.evals.report.cells import (
     BASELINE,
+    ended,
     is_baseline,
     mean_tokens,
     parameters,
@@ -31,6 +32,8 @@ class Baseline:
     """Mean number of samples that these tokens pay for."""
     note: str = ""
     """Why there are no values, or what to know about them."""
+    too_small: bool = False
+    """Whether there are none because more samples are needed."""
 
 
 def plain(name: str, cell: Cell, group: Sequence[Cell]) -> Baseline:
@@ -68,7 +71,7 @@ def equal_tokens(cell: Cell, group: Sequence[Cell]) -> Baseline:
     if not banks:
         return Baseline(BASELINE, True, note="self_consistency was not run: no bank")
     source = max(banks, key=lambda c: (_shortest(c), len(c.records)))
-    spent = per_problem(cell, tokens(cell))
+    spent = per_problem(ended(cell), tokens(cell))
     bank = {p: d for p, d in draws(source).items() if d and p in spent}
     if not bank:
         return Baseline(BASELINE, True, note="the bank has none of these problems")
@@ -79,8 +82,9 @@ def equal_tokens(cell: Cell, group: Sequence[Cell]) -> Baseline:
         return Baseline(
             BASELINE,
             True,
-            note=f"the bank is too small: its {least} samples of a problem take "
-            f"{found.tokens:,.0f} of {target:,.0f} tokens",
+            note=f"the bank is too small: the {least} samples that it has of every "
+            f"problem take {found.tokens:,.0f} of {target:,.0f} tokens",
+            too_small=True,
         )
     note = "one sample already takes more" if found.tokens > 1.005 * target else ""
     return Baseline(BASELINE, True, found.values, found.tokens, found.samples, note)
@@ -103,19 +107,29 @@ def draws(cell: Cell) -> dict[str, list[Draw]]:
     """Return the samples of each problem, in the order in which they were drawn.
 
     A sample is charged its output and an equal share of what else its run has spent:
-    the input that counts, and asking for answers that samples forgot. Attempts at
-    which the model failed are no samples.
+    the input that counts, and asking for answers that samples forgot. Where a cache
+    serves input, the first sample is charged what it did not serve: the others find it
+    there. Attempts at which the model failed are no samples.
     """
     found: dict[str, list[Draw]] = {}
-    counted = tokens(cell)
     for record in cell.records:
-        drawn = [a for a in record.attempts if not a.failed]
-        rest = counted(record) - sum(a.output_tokens for a in drawn)
-        share = max(rest, 0) / max(len(record.attempts), 1)
+        drawn = [a for a in record.samples if not a.failed]
+        first, rest = _shared_costs(cell, record)
+        share = max(rest, 0) / max(len(record.samples), 1)
+        charged = (share + (first if i == 0 else 0) for i in range(len(drawn)))
         found.setdefault(record.problem, []).extend(
-            Draw(a.answer, round(a.output_tokens + share)) for a in drawn
+            Draw(a.answer, round(a.output_tokens + cost))
+            for a, cost in zip(drawn, charged, strict=True)
         )
     return found
+
+
+def _shared_costs(cell: Cell, record: Record) -> tuple[int, float]:
+    """Return what the first sample of a run has cost beside its output, and all did."""
+    usage = record.usage
+    written = sum(a.output_tokens for a in record.samples if not a.failed)
+    read = usage.input_tokens - usage.cached_tokens if cell.count == "computed" else 0
+    return read, tokens(cell)(record) - read - written
 
 
 def unevenness(cell: Cell) -> float:
@@ -135,12 +149,15 @@ def _shortest(cell: Cell) -> int:
 def _verdicts(cell: Cell) -> dict[tuple[str, str | None], float]:
     """Return the grade of each answer: that of the sample that gave it first.
 
-    Its text is what self-consistency would hand to the grader.
+    Its text is what self-consistency would hand to the grader. Where no sample has an
+    answer, it would make one answer; ``None`` has the grade of that.
     """
     found: dict[tuple[str, str | None], float] = {}
     for record in cell.records:
         for attempt in record.attempts:
-            if attempt.answer is not None:
+            if attempt.rescued:
+                found[record.problem, None] = float(attempt.correct is True)
+            elif attempt.answer is not None:
                 key = (record.problem, attempt.answer)
                 found.setdefault(key, float(attempt.correct is True))
     return found

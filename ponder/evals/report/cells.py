@@ -129,8 +129,17 @@ def tokens(cell: Cell) -> Callable[[Record], float]:
 
 
 def mean_tokens(cell: Cell) -> float:
-    """Return the mean tokens of a run, of all roles, as the cell counts them."""
-    return mean(cell, tokens(cell))
+    """Return the mean tokens of a run, of all roles, as the cell counts them.
+
+    What a run that failed has spent is not known, and no part of the mean.
+    """
+    return mean(ended(cell), tokens(cell))
+
+
+def ended(cell: Cell) -> Cell:
+    """Return the cell with the runs that did not fail."""
+    records = tuple(record for record in cell.records if record.error is None)
+    return cell.model_copy(update={"records": records})
 
 
 def attempts(cell: Cell) -> list[Attempt]:

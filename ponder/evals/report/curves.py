@@ -93,8 +93,8 @@ def coverage_curve(cell: Cell) -> CoverageCurve:
     The curve ends at the smallest number of attempts of any run: further on it would
     speak only of the problems that took many. Runs without attempts are left out.
     """
-    tried = [record for record in cell.records if record.attempts]
-    counts = [(len(record.attempts), right(record)) for record in tried]
+    tried = [record for record in cell.records if record.samples]
+    counts = [(len(record.samples), right(record.samples)) for record in tried]
     most = min((n for n, _ in counts), default=0)
     points = tuple((k, coverage(counts, k)) for k in _steps(most))
     return CoverageCurve(
@@ -149,6 +149,6 @@ def _outcomes(records: Sequence[Record]) -> dict[str, list[bool]]:
     """Return whether each attempt at a problem is right, over all repetitions."""
     found: dict[str, list[bool]] = {}
     for record in records:
-        right_or_not = [attempt.correct is True for attempt in record.attempts]
+        right_or_not = [attempt.correct is True for attempt in record.samples]
         found.setdefault(record.problem, []).extend(right_or_not)
     return found

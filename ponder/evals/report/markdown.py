@@ -23,11 +23,12 @@ from ponder.evals.report.table import Row
 
 READING = """\
 Numbers in brackets are {level:.0%} intervals, clustered by problem. Tokens, seconds \
-and money are means per problem; tokens count {counted} of all roles, verifiers \
-included. Accuracy is that of the selected answer. A run whose answer could not be \
-read, or that failed, counts as not correct there, and is counted in its own column. \
-Coverage is the share of problems with a right answer among all attempts: the most \
-that any selection could reach. pass@1 is the mean share of right attempts."""
+and money are means per problem, of the runs that did not fail; tokens count \
+{counted} of all roles, verifiers included. Accuracy is that of the selected answer. A \
+run whose answer could not be read, or that failed, counts as not correct there, and \
+is counted in its own column. Coverage is the share of problems with a right answer \
+among all attempts: the most that any selection could reach. pass@1 is the mean share \
+of right attempts."""
 
 AGAINST = """\
 Paired over problems; differences in percentage points. p-values are corrected after \
@@ -53,9 +54,9 @@ problems differ in how hard they are for the model: its attempts err together.""
 
 JUDGES = """\
 Over all attempts whose truth is known. The limit is the accuracy of resampling until \
-an attempt is accepted, however long. Best samples is how often to resample at most if \
-a right answer is worth 1, a wrong one costs 1, abstaining and sampling nothing; 0 \
-means not to answer at all."""
+an attempt is accepted, however long: the mean over problems. Best samples is how \
+often to resample at most if a right answer is worth 1, a wrong one costs 1, \
+abstaining and sampling nothing; 0 means not to answer at all."""
 
 CONTROLS = """\
 The same strategy with random scores in place of its verifier. Blind choice is what \

@@ -1,18 +1,20 @@
 """The table of a study: what each cell reached, and what it cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from ponder.evals.record import Cell, Record
+from ponder.evals.record import Attempt, Cell, Record
 from ponder.evals.report.cells import (
     Estimate,
     Setting,
     attempts,
+    ended,
     mean,
     mean_tokens,
     problems,
     short_label,
     tally,
+    tokens,
     usable,
 )
 from ponder.evals.statistics.interval import accuracy_interval
@@ -29,7 +31,7 @@ class Spent(Value):
     tokens: float
     """Input and output tokens of all roles."""
     by_role: dict[str, float]
-    """Total tokens of each role: generator, verifier, planner ..."""
+    """The part of ``tokens`` of each role: generator, verifier, planner ..."""
     input_tokens: float
     cached_tokens: float
     """The part of ``input_tokens`` that was served from a cache."""
@@ -100,7 +102,7 @@ def row(cell: Cell, *, level: float = 0.95) -> Row:
         cell: The cell; it may be empty.
         level: Confidence of the intervals, which are clustered by problem.
     """
-    ended = [record for record in cell.records if record.error is None]
+    known = ended(cell).records
     return Row(
         task=cell.task,
         label=short_label(cell),
@@ -114,11 +116,11 @@ def row(cell: Cell, *, level: float = 0.95) -> Row:
         accuracy=accuracy(cell, level) if cell.records else None,
         coverage=_coverage(cell, level),
         score=_score(cell),
-        support=_known_mean([record.support for record in ended]),
-        unreadable=sum(record.grade.correct is None for record in ended),
-        failed=len(cell.records) - len(ended),
+        support=_known_mean([record.support for record in known]),
+        unreadable=sum(record.grade.correct is None for record in known),
+        failed=len(cell.records) - len(known),
         errors=tally(r.error for r in cell.records if r.error is not None),
-        stop_reasons=tally(record.stop_reason for record in ended),
+        stop_reasons=tally(record.stop_reason for record in known),
         substitutes=tally(s for r in cell.records for s in set(r.substitutes)),
         tried=_tried(cell),
         spent=_spent(cell),
@@ -150,15 +152,15 @@ def estimate(cell: Cell, outcomes: Sequence[float], level: float) -> Estimate:
     return Estimate(value=found.estimate, low=found.low, high=found.high)
 
 
-def right(record: Record) -> int:
+def right(attempts: Iterable[Attempt]) -> int:
     """Return the number of right attempts."""
-    return sum(attempt.correct is True for attempt in record.attempts)
+    return sum(attempt.correct is True for attempt in attempts)
 
 
 def _coverage(cell: Cell, level: float) -> Estimate | None:
     if not attempts(cell):
         return None
-    return estimate(cell, [float(right(r) > 0) for r in cell.records], level)
+    return estimate(cell, [float(right(r.attempts) > 0) for r in cell.records], level)
 
 
 def _score(cell: Cell) -> float | None:
@@ -173,11 +175,11 @@ def _known_mean(values: Sequence[float | None]) -> float | None:
 
 
 def _tried(cell: Cell) -> Tried:
-    tried = attempts(cell)
-    counts = [(len(r.attempts), right(r)) for r in cell.records if r.attempts]
+    tried = [attempt for record in cell.records for attempt in record.samples]
+    counts = [(len(r.samples), right(r.samples)) for r in cell.records if r.samples]
     return Tried(
         attempts=len(tried),
-        per_run=mean(cell, lambda record: len(record.attempts)),
+        per_run=mean(cell, lambda record: len(record.samples)),
         right=fmean(pass_at_k(n, c, 1) for n, c in counts) if counts else None,
         unreadable=sum(a.correct is None and not a.failed for a in tried),
         truncated=sum(attempt.truncated for attempt in tried),
@@ -186,28 +188,33 @@ def _tried(cell: Cell) -> Tried:
 
 
 def _spent(cell: Cell) -> Spent:
+    known = ended(cell)
     return Spent(
         tokens=mean_tokens(cell),
-        by_role=_by_role(cell),
-        input_tokens=mean(cell, lambda r: r.usage.input_tokens),
-        cached_tokens=mean(cell, lambda r: r.usage.cached_tokens),
-        output_tokens=mean(cell, lambda r: r.usage.output_tokens),
-        critical_tokens=mean(cell, lambda r: r.critical_tokens),
-        seconds=mean(cell, lambda r: r.usage.seconds),
+        by_role=_by_role(known),
+        input_tokens=mean(known, lambda r: r.usage.input_tokens),
+        cached_tokens=mean(known, lambda r: r.usage.cached_tokens),
+        output_tokens=mean(known, lambda r: r.usage.output_tokens),
+        critical_tokens=mean(known, lambda r: r.critical_tokens),
+        seconds=mean(known, lambda r: r.usage.seconds),
         cost=_cost(cell.records),
     )
 
 
 def _by_role(cell: Cell) -> dict[str, float]:
-    sums: dict[str, int] = {}
+    sums: dict[str, float] = {}
+    counted = tokens(cell)
     for record in cell.records:
-        named = {role: usage.total_tokens for role, usage in record.roles.items()}
-        named[NO_ROLE] = record.usage.total_tokens - sum(named.values())
-        for role, tokens in named.items():
-            sums[role] = sums.get(role, 0) + tokens
+        named = {
+            role: counted(record.model_copy(update={"usage": usage}))
+            for role, usage in record.roles.items()
+        }
+        named[NO_ROLE] = counted(record) - sum(named.values())
+        for role, spent in named.items():
+            sums[role] = sums.get(role, 0) + spent
     runs = len(cell.records)
     ordered = sorted(sums.items(), key=lambda item: item[0] == NO_ROLE)
-    return {role: tokens / runs for role, tokens in ordered if tokens}
+    return {role: spent / runs for role, spent in ordered if spent}
 
 
 def _cost(records: Sequence[Record]) -> float | None:

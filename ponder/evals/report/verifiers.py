@@ -138,7 +138,9 @@ def _resampling(
     for item in items:
         by_problem.setdefault(item.problem, []).append(item.correct)
     shares = [fmean(each) for each in by_problem.values()]
-    limit = accepted_precision(fmean(shares), t.estimate, f.estimate)
+    limits = [accepted_precision(p, t.estimate, f.estimate) for p in shares]
+    known = [limit for limit in limits if limit is not None]
+    limit = fmean(known) if known else None
     best, _ = best_number_of_samples(
         shares, t.estimate, f.estimate, GAIN, COST, 0.0, LARGEST
     )

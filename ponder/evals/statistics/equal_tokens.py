@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import fsum
 
 from ponder.agents.answers import Equality, group
 from ponder.errors import InvalidParameter
@@ -29,8 +28,8 @@ class EqualTokens:
     samples: float
     """Mean number of samples, m."""
     tokens: float
-    """Mean tokens that m samples take: the target, unless one sample takes more or the
-    bank holds fewer."""
+    """Mean tokens that m samples take: the target, unless one sample takes more; where
+    the bank holds fewer, those of as many as it has of every problem."""
     enough: bool
     """Whether the bank was large enough; if not, all of it was used."""
 
@@ -107,7 +106,7 @@ def at_equal_tokens(
             gain = correct(problem, other) - values[problem]
             values[problem] += weight * gain
     if whole:
-        return _whole(bank, values)
+        return _whole(bank, values, spent[-1])
     used = spent[low - 1]
     if weight:
         used += weight * (spent[low] - used)
@@ -136,7 +135,8 @@ def _samples(spent: Sequence[float], tokens: float) -> tuple[int, float]:
     return low, (tokens - spent[low - 1]) / (spent[low] - spent[low - 1])
 
 
-def _whole(bank: Mapping[str, Sequence[Draw]], values: dict[str, float]) -> EqualTokens:
-    used = fsum(draw.tokens for draws in bank.values() for draw in draws)
+def _whole(
+    bank: Mapping[str, Sequence[Draw]], values: dict[str, float], used: float
+) -> EqualTokens:
     samples = sum(len(draws) for draws in bank.values())
-    return EqualTokens(values, samples / len(bank), used / len(bank), enough=False)
+    return EqualTokens(values, samples / len(bank), used, enough=False)

@@ -4,8 +4,10 @@ import pytest
 
 from ponder.evals.record import Cell
 from ponder.evals.report.baselines import draws, equal_tokens, plain, unevenness
-from ponder.evals.report.cells import Estimate
+from ponder.evals.report.cells import Estimate, mean_tokens
 from ponder.evals.report.comparison import Comparison, comparisons, verdict
+from ponder.evals.report.table import table
+from ponder.messages import Usage
 from tests.support.studies import attempt, bank, cell, record
 
 
@@ -88,6 +90,33 @@ def test_failed_attempts_are_no_samples_and_cost_none() -> None:
     found = draws(cell("self_consistency", [one]))["a"]
 
     assert [(d.answer, d.tokens) for d in found] == [("1", 100), (None, 100)]
+
+
+def test_an_attempt_that_was_rescued_is_no_sample_but_the_answer_of_the_baseline() -> (
+    None
+):
+    cut = [attempt(None, None, output_tokens=100) for _ in range(4)]
+    saved = attempt("7", True, output_tokens=100).model_copy(update={"rescued": True})
+    source = cell("self_consistency", [record("p0", True, [*cut, saved])])
+
+    assert [draw.answer for draw in draws(source)["p0"]] == [None] * 4
+    found = equal_tokens(spending(300, [False]), [source])
+    assert found.values == {"p0": 1.0}
+    (one,) = table([source])
+    assert (one.tried.attempts, one.tried.right) == (4, 0.0)
+    assert one.coverage is not None and one.coverage.value == 1
+
+
+def test_what_runs_that_failed_have_spent_is_no_part_of_the_target() -> None:
+    source, strategy = bank(samples=8), spending(300, [True] * 6)
+    dead = strategy.records[0].model_copy(
+        update={"error": "gone", "usage": Usage(), "attempts": ()}
+    )
+    failing = strategy.model_copy(update={"records": (dead, *strategy.records[1:])})
+
+    assert mean_tokens(failing) == mean_tokens(strategy)
+    found = equal_tokens(failing, [source])
+    assert found.tokens == equal_tokens(strategy, [source]).tokens
 
 
 def test_asking_for_forgotten_answers_is_charged_to_the_samples() -> None:
@@ -253,15 +282,16 @@ def cached(made: Cell, share: float) -> Cell:
 
 
 def test_what_a_cache_served_is_not_counted_where_computed_tokens_are() -> None:
-    # Samples take 80 tokens of output and 20 of prompt, of which 15 were served.
+    # Samples take 80 tokens of output and 20 of prompt, of which 15 were served: what
+    # was not, the first one has read for all.
     source = cached(bank(samples=8), share=0.75)
-    (first, *_) = draws(source)["p0"]
+    first, second, *_ = draws(source)["p0"]
     strategy = cached(spending(500, [True] * 6), share=1.0)
 
     found = equal_tokens(strategy, [source])
 
-    assert first.tokens == 85
+    assert (first.tokens, second.tokens) == (80 + 8 * 5, 80)
     assert found.tokens == 480
-    assert found.samples == pytest.approx(480 / 85)
+    assert found.samples == pytest.approx((480 - 40) / 80)
     (row,) = [r for r in comparisons([source, strategy]) if r.equal_tokens]
     assert (row.count, row.tokens) == ("computed", 480)

@@ -43,6 +43,17 @@ def test_rates_limit_and_auc_are_those_of_the_attempts() -> None:
     assert [b.attempts for b in found.bins] == [8, 4, 4]
 
 
+def test_the_limit_of_resampling_is_the_mean_over_problems() -> None:
+    easy, hard = [RIGHT] * 4, [ACCEPTED_WRONG, REFUSED_WRONG] * 2
+    made = judged(easy, problems=2)
+    (right, _), (_, wrong) = made.records, judged(hard, problems=2).records
+
+    (found,) = verifier_rows([made.model_copy(update={"records": (right, wrong)})])
+
+    # What is always wrong stays wrong, however often it is resampled.
+    assert found.limit == pytest.approx(0.5)
+
+
 def test_unscored_and_unreadable_attempts_are_counted_and_never_zero() -> None:
     unscored = attempt("1", True)
     tried = [RIGHT, unscored, attempt(None, None, score=0.8, passed=True)]

@@ -71,7 +71,7 @@ def test_too_small_a_bank_is_used_whole_and_said() -> None:
     bank = {"a": bank_of("2", "1", "1"), "b": bank_of("1")}
     found = at_equal_tokens(bank, 11, right)
     assert found.values == {"a": 1.0, "b": 1.0}
-    assert (found.samples, found.tokens, found.enough) == (2, 20, False)
+    assert (found.samples, found.tokens, found.enough) == (2, 10, False)
 
 
 def test_the_last_draws_may_be_used_up() -> None:
