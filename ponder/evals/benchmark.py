@@ -7,7 +7,7 @@ name; adding one touches its own file in ``ponder/evals/tasks`` and its test onl
 import hashlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,13 +159,19 @@ class Generated(Benchmark):
     def problems(
         self, *, seed: int = 0, limit: int | None = None, split: Split = "test"
     ) -> list[Problem]:
-        """Make problems; each depends on settings, seed, split and its number only."""
+        """Make problems, all different; more of them begin with the same ones."""
         _check_limit(limit)
         count = self.default_limit if limit is None else limit
-        return [self._nth(seed, split, i) for i in range(count)]
+        found: dict[str, Problem] = {}
+        for index in range(count):
+            problem = self._nth(seed, split, index, found)
+            found[problem.question] = problem
+        return list(found.values())
 
-    def _nth(self, seed: int, split: Split, index: int) -> Problem:
-        """Draw until the text of the question belongs to the split.
+    def _nth(
+        self, seed: int, split: Split, index: int, known: Container[str]
+    ) -> Problem:
+        """Draw until the text of the question is new, and belongs to the split.
 
         With other seeds alone, two splits of a small family would coincide by chance.
         """
@@ -174,11 +180,14 @@ class Generated(Benchmark):
         for attempt in range(TRIES):
             rng = random.Random(f"{place}:{attempt}")
             found = self.make(rng, f"{self.name}-{split}-{seed}-{index}")
+            if found.question in known:
+                continue
             if _percentile(found.question) in SPLITS[split]:
                 return found
         raise InvalidParameter(
-            f"None of {TRIES} problems made with the settings {self!r} belongs to the "
-            f"split '{split}': choose settings that allow more different problems."
+            f"Of {TRIES} problems made with the settings {self!r}, none is another one "
+            f"than the {index} before it and belongs to the split '{split}': ask for "
+            "fewer, or choose settings that allow more different problems."
         )
 
 

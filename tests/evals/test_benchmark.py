@@ -60,6 +60,12 @@ def test_generated_problems_are_right_repeatable_and_apart(name: str) -> None:
     assert sum(map(len, apart)) == len(set(questions))
 
 
+def test_no_problem_is_made_twice() -> None:
+    made, _ = benchmark("game24")
+    questions = [problem.question for problem in made.problems(limit=100)]
+    assert len(set(questions)) == 100
+
+
 def test_splits_of_a_list_are_a_partition_and_the_seed_orders_them() -> None:
     numbers = Numbers()
     found = {s: {p.id for p in numbers.problems(split=s)} for s in SPLITS}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from ponder.errors import InvalidParameter
-from ponder.evals.record import Cell, Record
+from ponder.evals.record import Cell, Count, Record
 from ponder.evals.report.cells import (
     RANDOM,
     Estimate,
@@ -43,6 +43,8 @@ class CostCurve(Setting):
     """Accuracy over tokens on one task, all strategies and budgets."""
 
     points: tuple[Point, ...]
+    count: Count = "total"
+    """Which tokens are counted."""
 
 
 class CoverageCurve(Setting):
@@ -74,7 +76,8 @@ def cost_curves(cells: Sequence[Cell], *, level: float = 0.95) -> list[CostCurve
     for setting, group in by_setting(cells).items():
         points = _points([cell for cell in group if cell.records], level)
         if points:
-            found.append(CostCurve(**setting.model_dump(), points=points))
+            place = setting.model_dump()
+            found.append(CostCurve(**place, points=points, count=group[0].count))
     return found
 
 

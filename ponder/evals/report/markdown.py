@@ -32,8 +32,8 @@ of right attempts."""
 
 AGAINST = """\
 Paired over problems; differences in percentage points. p-values are corrected after \
-Holm for all {tests} tests of this report. Better and worse are said only where the \
-interval excludes 0 and the corrected p-value is at most {alpha:.2g}."""
+Holm for all {tests} tests against baselines of this report. Better and worse are said \
+only where the interval excludes 0 and the corrected p-value is at most {alpha:.2g}."""
 
 EQUAL = """\
 **At equal total tokens**: self-consistency with as many samples as the tokens of the \
@@ -60,7 +60,8 @@ abstaining and sampling nothing; 0 means not to answer at all."""
 
 CONTROLS = """\
 The same strategy with random scores in place of its verifier. Blind choice is what \
-picking any of the control's attempts is expected to reach."""
+picking any of the control's attempts is expected to reach. The p-values here are \
+corrected for the tests against controls."""
 
 
 ALLOCATION = """\

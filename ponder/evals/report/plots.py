@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["cost", "coverage", "calibration"]
 
+COUNTED = {"total": "input and output", "computed": "computed ones"}
+"""Which tokens are on the axis."""
 WIDTH, HEIGHT = 7.0, 4.6
 """Inches, without the labels at the right."""
 
@@ -109,7 +111,7 @@ def cost_figure(curve: CostCurve) -> Rendered:
             for series, points in groupby(ordered, key=lambda p: p.series)
         ]
         _token_axis(axes, [point.tokens for point in shown])
-        axes.set_xlabel("Tokens per problem, input and output (log scale)")
+        axes.set_xlabel(f"Tokens per problem, {COUNTED[curve.count]} (log scale)")
         axes.set_ylabel("Accuracy (%)")
         axes.set_title(f"{_literal(curve.task)}: accuracy over tokens")
         write_labels(axes, labels)

@@ -1,5 +1,7 @@
 """How far a solution has come that combines numbers step by step to a target."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -46,7 +48,9 @@ def _taken(line: str, rest: list[Fraction]) -> bool | None:
         return None
     if said.value != found[0]:
         return False
-    taken = operations(left)
+    taken = operations(_bracketed(left, rest))
+    if not taken:
+        return None
     if all(sign == "/" for _, sign, _, _ in taken[:-1]):
         # A fraction that is left stands as a division in the next step: 6 / (1/4).
         taken = taken[-1:] if set(taken[-1][::2]) <= set(rest) else taken
@@ -57,7 +61,31 @@ def _taken(line: str, rest: list[Fraction]) -> bool | None:
             rest.remove(operand)
         rest.append(result)
     known = _numbers(told.strip().rstrip(".")) if told.strip() else rest
-    return None if known is None else sorted(known) == sorted(rest)
+    if known is None or (_is_part(known, rest) and not told.strip().endswith(".")):
+        # The list may be cut off behind a number.
+        return None
+    return sorted(known) == sorted(rest)
+
+
+def _bracketed(text: str, rest: Sequence[Fraction]) -> str:
+    """Return a step with brackets around fractions that are left: 5 * (24/5).
+
+    Where they would change its value they are not meant.
+    """
+    changed = text
+    for number in rest:
+        if number.denominator > 1:
+            over = (
+                rf"(?<![\d.(/]){number.numerator}\s*/\s*{number.denominator}(?![\d.)])"
+            )
+            changed = re.sub(over, f"({number})", changed)
+    before, after = read(text), read(changed)
+    return changed if before and after and before.value == after.value else text
+
+
+def _is_part(known: Sequence[Fraction], rest: Sequence[Fraction]) -> bool:
+    """Whether some numbers are missing, and all others are there."""
+    return Counter(known) < Counter(rest)
 
 
 def _numbers(text: str) -> list[Fraction] | None:

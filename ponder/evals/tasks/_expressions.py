@@ -80,19 +80,23 @@ def operations(text: str) -> list[tuple[Fraction, str, Fraction, Fraction]]:
         text: An expression that ``read`` reads and that has a value.
 
     Returns:
-        Left value, one of + - * /, right value and result of each.
+        Left value, one of + - * /, right value and result of each; nothing where the
+        sign of a whole bracket is changed, which is none of these.
     """
     found: list[tuple[Fraction, str, Fraction, Fraction]] = []
 
     def value(node: ast.expr) -> Fraction:
         if not isinstance(node, ast.BinOp):
-            return Fraction(ast.unparse(node))
+            return _value(node)
         left, right = value(node.left), value(node.right)
         result = _OPERATORS[type(node.op)](left, right)
         found.append((left, _SIGNS[type(node.op)], right, result))
         return result
 
-    value(ast.parse(_plain(text), mode="eval").body)
+    tree = ast.parse(_UNSIGNED.sub("*", _plain(text)), mode="eval").body
+    signed = [n.operand for n in ast.walk(tree) if isinstance(n, ast.UnaryOp)]
+    if not any(isinstance(operand, ast.BinOp) for operand in signed):
+        value(tree)
     return found
 
 

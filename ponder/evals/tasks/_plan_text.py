@@ -30,6 +30,7 @@ _TRANSIT = re.compile(
     r"(?:drive|fly|flight|go|leave|start\s+(?:at|from|in)|travel|walk|wait\s+(?:for|till|until))\b",
     re.I,
 )
+_PIECES = re.compile(r"[;\n→]")
 _CAPITALISED = re.compile(r"[A-Z][\w'-]+(?: [A-Z][\w'-]+)*")
 
 
@@ -60,6 +61,7 @@ def plain(text: str) -> str:
     """Return a text without mark-up, with one kind of dash and of arrow."""
     text = unicodedata.normalize("NFKC", text)
     text = re.sub(r"\\(?:text|math)[a-z]*\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"\\f?boxed\b", " ", text)
     text = re.sub(r"\\\\|\\newline\b", "\n", text)
     text = re.sub(r"\\(?:long)?(?:right|Right)arrow\b|\\to\b|[→⇒➔]|[-=]>", "→", text)
     text = re.sub(r"[\u2010-\u2015\u2212]|(?<=\d)\s*~\s*(?=\d)", "-", text)
@@ -104,8 +106,27 @@ def entries(text: str, names: Collection[str], find: Find) -> list[Entry]:
             has none of these.
         find: Finds the ranges.
     """
-    pieces = re.split(r"[;\n→]", text)
-    return [entry for piece in pieces for entry in _entries(piece, names, find(piece))]
+    return [
+        entry
+        for piece in _PIECES.split(text)
+        for entry in _entries(piece, names, find(piece))
+    ]
+
+
+def unplaced(text: str, names: Collection[str], find: Find) -> bool:
+    """Tell whether a name of an answer has no range of its own.
+
+    Args:
+        text: As for ``entries``.
+        names: The names to expect.
+        find: Finds the ranges.
+    """
+    known = _pattern(names)
+    return known is not None and any(
+        len(known.findall(piece)) > len(find(piece))
+        for piece in _PIECES.split(text)
+        if not is_transit(piece, find(piece))
+    )
 
 
 def line_entries(

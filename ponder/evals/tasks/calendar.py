@@ -257,8 +257,11 @@ def read(text: str, days: tuple[str, ...]) -> Entry | None:
     Returns:
         Day, first and last minute; ``None`` if there is no time, or more than one.
     """
-    if (marked := boxed(text)) and (slot := _slot(marked, days)):
-        return slot
+    if marked := boxed(text):
+        # The day may stand before a box with the time alone; else the box decides.
+        slot, bare = _slot(marked, days), not read_days(marked)
+        if slot or not (bare and read_spans(marked)):
+            return slot
     found = closing(text, lambda line: _closing_slot(line, days))
     return found[0] if len(found) == 1 else None
 

@@ -23,6 +23,7 @@ from ponder.evals.tasks._plan_text import (
     closing,
     entries,
     line_entries,
+    unplaced,
 )
 
 CITIES = (
@@ -175,7 +176,7 @@ def read(text: str, cities: list[str]) -> list[Entry]:
         The stays in the order of the reply; none if there is no plan.
     """
     if (marked := boxed(text)) and (plan := entries(marked, cities, day_ranges)):
-        return plan
+        return [] if unplaced(marked, cities, day_ranges) else plan
     plan = closing(text, lambda line: line_entries(line, cities, day_ranges))
     # Lines that end a text and name single stays are talk about a plan.
     return plan if len(plan) > 1 and any(stay.first == 1 for stay in plan) else []

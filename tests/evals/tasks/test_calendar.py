@@ -109,6 +109,7 @@ def test_all_free_gaps_are_found() -> None:
         "The answer is 10:30—11:00 on Monday.",
         "\\boxed{\nMonday,\n10:30 - 11:00\n}",
         "All can come on MONDAY, 10:30 − 11:00!",
+        "All can come on Monday: \\boxed{10:30 - 11:00}",
     ],
 )
 def test_forms_of_an_answer_that_is_right(reply: str) -> None:
@@ -122,6 +123,8 @@ def test_forms_of_an_answer_that_is_right(reply: str) -> None:
         "I cannot find any.",
         r"\boxed{}",
         r"\boxed{none}",
+        r"\boxed{Monday or Tuesday, 10:30 - 11:00}",
+        "Monday, 10:30 - 11:00 would be too short.\n\\boxed{none}",
         r"\boxed{Monday}",
         r"\boxed{10:30 - 11:00}",
         "Anna is busy Monday 9:00 - 10:30.",

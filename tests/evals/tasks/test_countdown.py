@@ -30,10 +30,42 @@ NUMBERS = [3, 5, 7, 10]
         ("Let me see.", None),
         ("3 + 5 = eight", None),
         ("3 + 5 = 8. Left: many.", None),
+        ("3 + 5 = 8. Left: 7, 10", None),
+        ("3 + 5 = 8. Left: 7, 11", 0.0),
     ],
 )
 def test_the_share_of_the_way(text: str, share: float | None) -> None:
     assert progress(text, NUMBERS, 24) == share
+
+
+@pytest.mark.parametrize(
+    ("last", "share"),
+    [
+        ("5 * 24/5 = 24. Left: 24.", 3 / 4),
+        ("24/5 * 5 = 24. Left: 24.", 3 / 4),
+        ("5 * (24/5) = 24. Left: 24.", 3 / 4),
+        ("5 / 24/5 = 25/24. Left: 25/24.", 0.0),
+    ],
+)
+def test_a_fraction_that_is_left_needs_no_brackets(last: str, share: float) -> None:
+    text = f"1 / 5 = 1/5. Left: 5, 5, 1/5.\n5 - 1/5 = 24/5. Left: 5, 24/5.\n{last}"
+    assert progress(text, [5, 5, 5, 1], 24) == share
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [
+        ("4(6) = 24. Left: 1, 1, 24.", 1 / 4),
+        ("4(6 - 1) = 20. Left: 1, 20.", 0.0),
+        ("1 - 4 = -3. Left: 6, 1, -3.", 1 / 4),
+        ("1 - 4 = -3.\n1 - -3 = 4. Left: 6, 4.", 2 / 4),
+        ("-(4 - 6) = 2. Left: 1, 1, 2.", None),
+    ],
+)
+def test_signs_that_are_not_written_or_that_are_signs_of_numbers(
+    step: str, share: float | None
+) -> None:
+    assert progress(step, [4, 6, 1, 1], 24) == share
 
 
 def test_every_beginning_of_a_worked_solution_is_on_the_way() -> None:
