@@ -241,6 +241,7 @@ class RunContext(Telling):
             self._served(entry, model)
             return [float(score) for score in entry.body["scores"]]
         with self._noting(key):
+            await model.prepare()
             model.require("score")
             prompt, *whole = (model.count_tokens(request) for request in requests)
         read = prompt + sum(max(0, tokens - prompt) for tokens in whole)
@@ -417,6 +418,7 @@ class RunContext(Telling):
 
     async def _paid(self, model: Model, request: Request, key: str) -> list[Completion]:
         with self._noting(key):
+            await model.prepare()
             estimate = self._estimate(model, request)
         reservation = await self._reserved(estimate, key)
         request = _within(request, reservation.granted.output_tokens)
@@ -501,8 +503,9 @@ class RunContext(Telling):
             self._record(key, "refusal", body, usage)
             raise self._refuse(OutOfBudget("seconds")) from None
         except ModelError as error:
-            reservation.settle(Usage(calls=1))
-            self._record_failure(key, error, Usage(calls=1))
+            usage = Usage(calls=1) if error.paid is None else error.paid
+            reservation.settle(usage)
+            self._record_failure(key, error, usage)
             raise self._failed(error) from error
         except BaseException:
             reservation.refund()

@@ -28,6 +28,7 @@ Foreign exceptions (LiteLLM, llama.cpp, sqlite3) are translated where they enter
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class PonderError(Exception):
@@ -82,6 +83,9 @@ class MissingExtra(InvalidInput):
 
 class ModelError(PonderError):
     """A model could not do what was asked of it."""
+
+    paid: Any = None
+    """The ``Usage`` that the call has cost all the same, where that is known."""
 
 
 class UnsupportedCapability(ModelError):

@@ -1,5 +1,6 @@
 """The values that travel between ponder and a model. All frozen, all JSON."""
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,13 @@ def readable(text: str) -> str:
     return text
 
 
+def written(logprob: float) -> float:
+    """Return a log-probability that JSON has a number for."""
+    return logprob if LEAST_LOGPROB < logprob < math.inf else LEAST_LOGPROB
+
+
+Logprob = Annotated[float, AfterValidator(written)]
+"""A log-probability (nats), never infinite."""
 Text = Annotated[str, AfterValidator(readable)]
 """A text that can be written and sent."""
 
@@ -154,8 +162,8 @@ class TokenLogprob(Value):
     """
 
     token: Text
-    logprob: Annotated[float, AfterValidator(lambda value: max(value, LEAST_LOGPROB))]
-    top: dict[str, float] = Field(default_factory=dict)
+    logprob: Logprob
+    top: dict[str, Logprob] = Field(default_factory=dict)
     """Log-probabilities of the likeliest tokens at this place."""
 
 

@@ -12,7 +12,7 @@ from ponder.events import Event
 from ponder.graphs.base import Strategy
 from ponder.journal import Journal, RunStatus
 from ponder.models.base import Model
-from ponder.plan import named_strategy
+from ponder.plan import named_strategy, plain
 from ponder.result import Result
 from ponder.run import JOURNAL_FILE, aresume, asolve
 from ponder.settings import Settings, load_settings
@@ -131,13 +131,15 @@ def _begun(
     options: Mapping[str, Any],
 ) -> str | None:
     """Return the newest run of this question, if it was not finished."""
-    name = model.name if isinstance(model, Model) else model
+    settings = options.get("settings") or load_settings()
+    wanted = (
+        question, strategy.spec(), options.get("seed", 0),
+        model.name if isinstance(model, Model) else model or settings.model,
+        plain(options.get("history", ())), plain(options.get("examples", ())),
+    )  # fmt: skip
     for info in journal.runs():
-        record = info.record
-        same = (record.question, record.strategy, record.seed) == (
-            question, strategy.spec(), options.get("seed", 0),
-        )  # fmt: skip
-        if same and name in (None, record.model):
+        r = info.record
+        if (r.question, r.strategy, r.seed, r.model, r.history, r.examples) == wanted:
             return info.run_id if info.status in ONGOING else None
     return None
 

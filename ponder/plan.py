@@ -111,8 +111,8 @@ def plan_new(
     record = RunRecord(
         run_id=run_id,
         question=checked_question(question),
-        history=_plain(history),
-        examples=_plain(examples),
+        history=plain(history),
+        examples=plain(examples),
         strategy=chosen.spec(),
         model=opened.name,
         capabilities=plain_model(opened).capabilities.model_dump(mode="json"),
@@ -124,7 +124,8 @@ def plan_new(
     return Plan(record, chosen, opened, judge, limits, retriever)
 
 
-def _plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Return messages as a record has them."""
     return [m.model_dump(mode="json", exclude_defaults=True) for m in messages]
 
 

@@ -11,12 +11,22 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, interrupt
 
-from ponder import Budget, Journal, Result, ScriptedModel, SimulatedModel, replay
+from ponder import (
+    Budget,
+    Journal,
+    Result,
+    ScriptedModel,
+    SimulatedModel,
+    asolve,
+    replay,
+)
 from ponder.errors import InvalidInput, ModelUnreachable, UnknownName
 from ponder.events import EVENTS
-from ponder.graphs.base import strategies
+from ponder.graphs.base import strategies, strategy
 from ponder.journal import RunStatus
-from ponder.node import Node, as_node
+from ponder.messages import user
+from ponder.node import ONGOING, Node, _begun, as_node
+from ponder.settings import load_settings
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "inside_langgraph.py"
 THREAD: Any = {"configurable": {"thread_id": "1"}}
@@ -126,6 +136,25 @@ async def test_a_run_that_was_cut_off_goes_on_where_it_was(journal: Journal) -> 
     assert state["answer"]
     assert [r.run_id for r in journal.runs()] == [cut]
     assert len(journal.read(cut).entries) > paid
+
+
+async def test_a_run_of_another_model_or_conversation_is_not_gone_on_with(
+    journal: Journal,
+) -> None:
+    dear = ScriptedModel([ModelUnreachable("down")] * 9, name="openai/dear")
+    with pytest.raises(ModelUnreachable):
+        await asolve("Q?", strategy="direct", model=dear, journal=journal)
+    begun = journal.runs()[0]
+
+    def found(model: str | None, **options: Any) -> str | None:
+        settings = load_settings().model_copy(update={"model": "local"})
+        chosen = strategy("direct")
+        return _begun(journal, "Q?", chosen, model, {"settings": settings, **options})
+
+    assert begun.status in ONGOING
+    assert found(None) is None
+    assert found("openai/dear") == begun.run_id
+    assert found("openai/dear", history=[user("Before.")]) is None
 
 
 async def test_a_retry_of_the_node_pays_nothing_twice(journal: Journal) -> None:

@@ -89,6 +89,12 @@ def _help(chat: Chat, arguments: list[str]) -> None:
     )
 
 
+def _clear(chat: Chat, arguments: list[str]) -> None:
+    """Forget what was said; what the turns have used stays in the count."""
+    chat.history.clear()
+    put("Nothing was said so far.")
+
+
 def _strategy(chat: Chat, arguments: list[str]) -> None:
     """Show or choose the strategy: /strategy best_of_n n=4."""
     if arguments:
@@ -147,6 +153,7 @@ COMMANDS: dict[str, Callable[[Chat, list[str]], None]] = {
     "/model": _model,
     "/budget": _budget,
     "/cost": _cost,
+    "/clear": _clear,
     "/help": _help,
 }
 """All commands but /quit. The first line of a docstring is shown by /help."""

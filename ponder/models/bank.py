@@ -53,6 +53,10 @@ class Banked(Model):
                 "choose another folder."
             ) from error
 
+    async def prepare(self) -> None:
+        """Prepare the model."""
+        await self.model.prepare()
+
     async def generate(
         self,
         request: Request,

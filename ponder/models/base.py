@@ -65,6 +65,10 @@ class Model(ABC):
             ModelError: The model could not do it; the subclass tells why.
         """
 
+    async def prepare(self) -> None:
+        """Do what takes long before the first call, beside the event loop."""
+        return None
+
     def count_tokens(self, request: Request) -> int:
         """Return an upper bound of the prompt's tokens, without a call.
 

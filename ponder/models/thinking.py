@@ -2,8 +2,47 @@
 
 import re
 
+_TAGS = ("<think>", "<thinking>", "<reasoning>")
+_LONGEST = len("</reasoning>")
 _OPENING = re.compile(r"\s*<(think|thinking|reasoning)>")
 _CLOSING = re.compile(r"</(think|thinking|reasoning)>")
+
+
+class Thought:
+    """Where the answer begins in a text that grows."""
+
+    def __init__(self, *, open: bool = False) -> None:
+        """Begin with no text; ``open`` if the prompt has opened a thought."""
+        self._open = open
+        self._seen = 0
+        self._begins: int | None = None
+
+    def answer(self, text: str) -> int | None:
+        """Return where the answer begins, ``None`` while that cannot be told.
+
+        Args:
+            text: All of it so far, longer each time.
+        """
+        if self._begins is None:
+            self._begins = self._found(text)
+        return self._begins
+
+    def _found(self, text: str) -> int | None:
+        if not self._open:
+            start = text.lstrip()
+            if start and any(tag.startswith(start) for tag in _TAGS):
+                return None
+            self._open = _OPENING.match(text) is not None
+            if not self._open:
+                return 0
+        closing = _CLOSING.search(text, self._seen)
+        if closing is None:
+            self._seen = max(0, len(text) - _LONGEST)
+            return None
+        self._seen = closing.start()
+        # White space behind the tag belongs to the thought.
+        rest = text[closing.end() :].lstrip()
+        return len(text) - len(rest) if rest else None
 
 
 def split_thinking(text: str) -> tuple[str | None, str]:

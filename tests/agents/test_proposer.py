@@ -2,7 +2,7 @@ import math
 
 from ponder import ScriptedModel, Task
 from ponder.agents.proposer import Proposal, proposer
-from ponder.messages import Completion, TokenLogprob, Usage
+from ponder.messages import LEAST_LOGPROB, Completion, TokenLogprob, Usage
 from tests.support.places import place
 
 TASK = Task(question="What is 17 + 25?")
@@ -42,7 +42,15 @@ async def test_a_step_that_takes_all_the_room_is_the_last() -> None:
     assert answered.final and not answered.truncated
 
 
-async def test_a_probability_that_is_no_number_is_unknown() -> None:
-    token = TokenLogprob(token="17", logprob=-math.inf)
-    odd = Completion(text="17", logprobs=(token,))
-    assert (await proposed(odd)).logprob is None
+async def test_a_token_that_cannot_be_has_a_probability_all_the_same() -> None:
+    for odd in (-math.inf, math.nan):
+        token = TokenLogprob(token="17", logprob=odd, top={"18": odd})
+        found = await proposed(Completion(text="17", logprobs=(token,)))
+        assert found.logprob == token.top["18"] == LEAST_LOGPROB
+
+
+async def test_a_step_that_was_only_thought_is_none() -> None:
+    thought = Completion(text="", reasoning="Hm.", finish_reason="length")
+    context = place(ScriptedModel([thought]))
+    assert await proposer().propose(Task(question="17 + 25?"), "", 1, context) == []
+    assert "thoughts before a step" in context.shared.warnings[0]

@@ -1,13 +1,16 @@
 """LiteLLMModel against a server that misbehaves by script."""
 
 import asyncio
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ponder.errors import (
     ContextOverflow,
     InvalidParameter,
+    ModelError,
     ModelRejected,
     ModelUnreachable,
 )
@@ -21,6 +24,7 @@ from tests.support.faulty_server import (
     raw,
     stream,
 )
+from tests.support.places import place
 from tests.support.remote_model import (
     ASK,
     KEY,
@@ -183,3 +187,36 @@ async def test_an_error_of_the_listener_is_its_own() -> None:
 async def test_an_unknown_provider_is_explained() -> None:
     with pytest.raises(InvalidParameter, match="provider/model"):
         await LiteLLMModel("nonsense").generate(ASK)
+
+
+BIG = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+
+
+def empty() -> Reply:
+    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "t"}
+    return Reply(body=json.dumps({**body, "choices": [], "usage": BIG}).encode())
+
+
+@pytest.mark.parametrize(
+    ("replies", "update", "spent"),
+    [
+        ([empty()] * 5, {}, 5 * 1500),
+        ([chat(choice("72"), usage=BIG)], {"logprobs": 0}, 1500),
+        (
+            [chat(choice("72"), usage=BIG), error(400, "no"), error(400, "no")],
+            {"n": 3},
+            1500,
+        ),
+    ],
+)
+async def test_what_a_failure_has_cost_is_booked(
+    replies: list[Reply], update: dict[str, Any], spent: int
+) -> None:
+    async with remote(*replies) as (model, _, _):
+        context = place(model)
+        model.learn("stream", False)
+        with pytest.raises(ModelError):
+            await context.generate(ASK.model_copy(update=update))
+    assert context.ledger.spent.total_tokens == spent
+    (entry,) = context.shared.log.entries
+    assert entry.kind == "failure" and entry.usage.total_tokens == spent

@@ -73,6 +73,22 @@ def _last_log() -> str:
     return f"llama.cpp says: {' | '.join(list(_log)[-3:])}" if _log else ""
 
 
+def _refuse_recurrent(lib: Any, model: Any, path: Path) -> None:
+    """Refuse a model whose memory cannot be divided at a token.
+
+    Raises:
+        ModelFileError: It is one; it is freed.
+    """
+    if lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model):
+        lib.llama_model_free(model)
+        raise ModelFileError(
+            f"'{path}' is a recurrent or hybrid model (Mamba, RWKV, LFM2 ...): its "
+            "branches cannot share the beginning of a prompt, which this engine rests "
+            "on. Take a transformer, or serve the file with llama-server and use "
+            "openai/NAME with api_base=."
+        )
+
+
 class Weights:
     """A loaded model file and its vocabulary."""
 
@@ -110,6 +126,7 @@ class Weights:
                 f"kind that this llama.cpp does not know. Download it again (`ponder "
                 f"models pull`) or check its size and checksum. {_last_log()}"
             )
+        _refuse_recurrent(lib, self._model, self.path)
         self.vocab = lib.llama_model_get_vocab(self._model)
         self.n_vocab = int(lib.llama_vocab_n_tokens(self.vocab))
         self.n_ctx_train = int(lib.llama_model_n_ctx_train(self._model))

@@ -87,6 +87,7 @@ class Generation(Branch):
         logprobs: int | None = None,
         constraint: Constraint | None = None,
         deadline: float | None = None,
+        thinking: bool = False,
     ) -> None:
         """Describe a completion to be.
 
@@ -100,12 +101,13 @@ class Generation(Branch):
             logprobs: Alternatives to report per token; ``None`` reports nothing.
             constraint: The grammar, if any.
             deadline: When it ends as it is, on the clock of ``time.monotonic``.
+            thinking: The prompt has opened a thought, in which nothing is a stop.
         """
         # The last token drawn is never computed.
         super().__init__(prompt, len(prompt) + max_tokens - 1)
         self._max_tokens, self._sampler, self._eog = max_tokens, sampler, eog
         self._piece, self._top, self._constraint = piece, logprobs, constraint
-        self._stream = TextStream(piece, stops)
+        self._stream = TextStream(piece, stops, thinking=thinking)
         self.logprobs: list[TokenLogprob] = []
         self.finish_reason: FinishReason | None = None
         self.output_tokens = 0

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime
+from os.path import commonprefix
 from typing import Any
 
 from jinja2 import TemplateError
@@ -48,7 +49,11 @@ class Chat:
         """Whether the template offers tools, in the form that is read back here."""
 
     def render(
-        self, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...] = ()
+        self,
+        messages: tuple[Message, ...],
+        tools: tuple[ToolSpec, ...] = (),
+        *,
+        add_generation_prompt: bool = True,
     ) -> str:
         """Return the prompt text, up to where the assistant begins.
 
@@ -59,7 +64,7 @@ class Chat:
             return self._template.render(
                 messages=[_message(m) for m in messages],
                 tools=[_tool(t) for t in tools] or None,
-                add_generation_prompt=True,
+                add_generation_prompt=add_generation_prompt,
                 bos_token=self._bos,
                 eos_token=self._eos,
             )
@@ -105,9 +110,19 @@ class Chat:
         return self._weights.tokenize(request.prefill)
 
     def begins_in_thought(self, request: Request) -> bool:
-        """Tell whether the prompt itself opens the thinking section."""
-        opening = self.render(request.messages, request.tools) + request.prefill
-        return opening.rfind(OPEN_THINKING) > opening.rfind(_CLOSE_THINKING)
+        """Tell whether the prompt itself opens the thinking section.
+
+        What the messages say of such tags opens none: only what the template puts
+        behind them, and the prefill.
+        """
+        messages, tools = request.messages, request.tools
+        opening = self.render(messages, tools)
+        said = self.render(messages, tools, add_generation_prompt=False)
+        if said == opening:  # a template that always writes it
+            last = messages[-1].content.strip()
+            said = opening[: opening.rfind(last) + len(last)]
+        added = opening[len(commonprefix([opening, said])) :] + request.prefill
+        return added.rfind(OPEN_THINKING) > added.rfind(_CLOSE_THINKING)
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

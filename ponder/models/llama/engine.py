@@ -121,6 +121,8 @@ class Engine:
             ContextOverflow: One of them can never fit.
             ModelError: One of them failed; the others of this call are dropped.
         """
+        if not branches:
+            return branches
         ticket = self._ticket()
         ticket.branches, ticket.on_delta = branches, on_delta
         await self._await(ticket, lambda: self._accept(ticket))

@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,38 @@ from ponder.models.llama.text import covering, spelled
 from ponder.models.thinking import split_thinking
 
 
+class _Gate:
+    """Keeps the weights for those who use them outside the engine's thread."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._users, self._shut = name, 0, False
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Use the weights; who closes the model waits for it.
+
+        Raises:
+            EngineClosed: The model was closed.
+        """
+        with self._changed:
+            if self._shut:
+                raise EngineClosed(f"Model '{self._name}' was closed.")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    def shut(self) -> None:
+        """Let nobody in any more, and wait for those who are."""
+        with self._changed:
+            self._shut = True
+            self._changed.wait_for(lambda: not self._users)
+
+
 @dataclass(frozen=True)
 class _Opened:
     """Everything that exists only while the model is open."""
@@ -41,9 +74,11 @@ class _Opened:
     chat: Chat
     grammars: Grammars
     engine: Engine
+    gate: _Gate
 
     def close(self) -> None:
         self.engine.close()
+        self.gate.shut()
         self.weights.close()
 
 
@@ -180,11 +215,17 @@ class LlamaModel(Model):
             }
         )
         engine = Engine(context, profile, self.capabilities.context_length)
-        return _Opened(weights, chat, Grammars(weights, self.name), engine)
+        grammars = Grammars(weights, self.name)
+        return _Opened(weights, chat, grammars, engine, _Gate(self.name))
+
+    async def prepare(self) -> None:
+        """Load the model, which takes seconds, beside the event loop."""
+        if self._opened is None:
+            await asyncio.to_thread(self._open)
 
     async def probe(self) -> Capabilities:
         """Open the model and return what it can do."""
-        await asyncio.to_thread(self._open)
+        await self.prepare()
         return self.capabilities
 
     async def generate(
@@ -214,10 +255,11 @@ class LlamaModel(Model):
         )
         await opened.engine.run(branches, on_delta)
         seconds = time.monotonic() - started
-        return [
-            _completion(opened, request, branch, index, seconds)
-            for index, branch in enumerate(branches)
-        ]
+        with opened.gate.use():
+            return [
+                _completion(opened, request, branch, index, seconds)
+                for index, branch in enumerate(branches)
+            ]
 
     def _branches(
         self,
@@ -226,7 +268,18 @@ class LlamaModel(Model):
         started: float,
         max_seconds: float | None,
     ) -> list[Generation]:
+        with opened.gate.use():
+            return self._generations(opened, request, started, max_seconds)
+
+    def _generations(
+        self,
+        opened: _Opened,
+        request: Request,
+        started: float,
+        max_seconds: float | None,
+    ) -> list[Generation]:
         prompt = opened.chat.prompt(request)
+        thinking = opened.chat.begins_in_thought(request)
         # The seed of a branch is a function of the request, not of its timing.
         seed = secrets.randbits(64) if request.seed is None else request.seed % 2**64
         deadline = None if max_seconds is None else started + max_seconds
@@ -241,6 +294,7 @@ class LlamaModel(Model):
                 logprobs=request.logprobs,
                 constraint=opened.grammars.constraint(request),
                 deadline=deadline,
+                thinking=thinking,
             )
             for index in range(request.n)
         ]
@@ -251,7 +305,9 @@ class LlamaModel(Model):
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that a completion would continue, prefill included."""
-        return self._open().chat.prompt(request)
+        opened = self._open()
+        with opened.gate.use():
+            return opened.chat.prompt(request)
 
     async def score(
         self, messages: Sequence[Message], continuations: Sequence[str]
@@ -270,8 +326,9 @@ class LlamaModel(Model):
             EngineClosed: The model was closed meanwhile.
         """
         opened = await asyncio.to_thread(self._open)
-        prefix = opened.chat.opening(tuple(messages))
-        texts = [opened.weights.tokenize(text) for text in continuations]
+        with opened.gate.use():
+            prefix = opened.chat.opening(tuple(messages))
+            texts = [opened.weights.tokenize(text) for text in continuations]
         branches = [Scoring(prefix, tokens) if tokens else None for tokens in texts]
         await opened.engine.run([b for b in branches if b is not None])
         return [0.0 if b is None else b.score for b in branches]
@@ -287,7 +344,8 @@ class LlamaModel(Model):
         if "" in texts:
             raise InvalidParameter("An empty text has no embedding.")
         opened = await asyncio.to_thread(self._open)
-        tokens = [opened.weights.tokenize(text, bos=True) for text in texts]
+        with opened.gate.use():
+            tokens = [opened.weights.tokenize(text, bos=True) for text in texts]
         return await opened.engine.embed(tokens) if tokens else []
 
     async def aclose(self) -> None:
@@ -345,8 +403,9 @@ def _logprobs(
 ) -> tuple[TokenLogprob, ...] | None:
     if request.logprobs is None:
         return None
-    if not branch.generated:
-        return tuple(branch.logprobs)  # of the token that ended it at once
+    if start >= end:
+        # Of the token that ended it at once, or that a stop string began in.
+        return tuple(branch.logprobs[start : start + 1])
     return tuple(branch.logprobs[start:end])
 
 

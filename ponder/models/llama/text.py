@@ -3,22 +3,33 @@
 import codecs
 from collections.abc import Callable, Sequence
 
+from ponder.models.thinking import Thought
+
 
 class TextStream:
     """The growing text of one branch."""
 
-    def __init__(self, piece: Callable[[int], bytes], stops: Sequence[str]) -> None:
+    def __init__(
+        self,
+        piece: Callable[[int], bytes],
+        stops: Sequence[str],
+        *,
+        thinking: bool = False,
+    ) -> None:
         """Start with no text.
 
         Args:
             piece: Gives the bytes of a token.
-            stops: Strings that end the text before them.
+            stops: Strings that end the text before them, behind a thought it begins
+                with.
+            thinking: Such a thought is open already.
         """
         self._piece = piece
         self._stops = tuple(stop for stop in stops if stop)
         self._longest = max((len(stop) for stop in self._stops), default=0)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._given = 0
+        self._thought = Thought(open=thinking)
         self.text = ""
         """Whole characters so far, cut before a stop string."""
         self.stopped = False
@@ -27,8 +38,12 @@ class TextStream:
     def push(self, token: int) -> None:
         """Add a token."""
         new = self._decoder.decode(self._piece(token))
-        search_from = max(0, len(self.text) - self._longest + 1)
+        search_from = len(self.text) - self._longest + 1
         self.text += new
+        begins = self._thought.answer(self.text) if self._stops else None
+        if begins is None:
+            return
+        search_from = max(begins, search_from)
         found = [self.text.find(stop, search_from) for stop in self._stops]
         if any(at >= 0 for at in found):
             self.text = self.text[: min(at for at in found if at >= 0)]

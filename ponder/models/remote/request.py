@@ -119,7 +119,14 @@ def _sampling(
     mapped: dict[str, Any] = {}
     # The default of 0.7 is a wish of nobody: a model without temperatures may ignore
     # it, but not a temperature that the caller has set.
-    if provider.takes("temperature"):
+    if provider.fixed_temperature:
+        if "temperature" in sampling.model_fields_set and sampling.temperature != 1:
+            raise UnsupportedCapability(
+                provider.model_id,
+                f"temperature {sampling.temperature:g}",
+                "It takes 1 alone: set the strategy's temperature to that.",
+            )
+    elif provider.takes("temperature"):
         mapped["temperature"] = sampling.temperature
     elif "temperature" in sampling.model_fields_set:
         raise UnsupportedCapability(provider.model_id, "temperature")

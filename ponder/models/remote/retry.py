@@ -99,6 +99,7 @@ class Attempts:
             final = final_error(kind, error, self.place)
             if self.charged.total_tokens:
                 final.add_note(paid_note(self.charged).strip())
+                final.paid = self.charged
             raise final from error
         if isinstance(error, Malformed):
             self.charged = self.charged + error.usage
@@ -116,7 +117,9 @@ class Attempts:
             "Check that the server runs and can be reached, or raise timeout= or "
             "max_retries=.",
         ]
-        return ModelUnreachable(" ".join(lines) + paid_note(self.charged))
+        error = ModelUnreachable(" ".join(lines) + paid_note(self.charged))
+        error.paid = self.charged if self.charged.total_tokens else None
+        return error
 
 
 def paid_note(usage: Usage) -> str:

@@ -54,6 +54,8 @@ class Provider:
     """Request parameters that the provider takes, in OpenAI's names."""
     entry: dict[str, Any] = field(default_factory=dict)
     """The model's row of LiteLLM's price map; empty if unknown."""
+    fixed_temperature: bool = False
+    """Whether the model takes no temperature but 1, as OpenAI's that reason."""
 
     def takes(self, *params: str) -> bool:
         """Tell whether the provider takes all these parameters."""
@@ -106,7 +108,19 @@ def find_provider(model_id: str, api_base: str | None) -> Provider:
         address=api_base or default_base or f"the default address of {name}",
         params=frozenset(litellm.get_supported_openai_params(model, name) or ()),
         entry=next((prices[key] for key in keys if key in prices), {}),
+        fixed_temperature=_fixed_temperature(model, name),
     )
+
+
+def _fixed_temperature(model: str, provider: str) -> bool:
+    litellm = load_litellm()
+    try:
+        litellm.get_optional_params(
+            model, custom_llm_provider=provider, temperature=0.5
+        )
+    except litellm.exceptions.UnsupportedParamsError:
+        return True
+    return False
 
 
 class Clients:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ponder.concurrency import in_order
-from ponder.errors import UnsupportedCapability
+from ponder.errors import ModelError, UnsupportedCapability
 from ponder.messages import Completion, OnDelta, Request, Usage
 from ponder.models.base import Capabilities
 from ponder.models.remote.channel import Channel
@@ -85,9 +85,13 @@ class Work:
         async with in_order([self._do(job) for job in jobs]) as outcomes:
             async for outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    paid = [c.usage for job in jobs for c in job.done or ()]
+                    # Of a first call that gave fewer than it was asked for, too.
+                    paid = [c.usage for job in self.jobs for c in job.done or ()]
                     if paid:
-                        outcome.add_note(paid_note(sum(paid, Usage())).strip())
+                        total = sum(paid, Usage())
+                        outcome.add_note(paid_note(total).strip())
+                        if isinstance(outcome, ModelError):
+                            outcome.paid = total + (outcome.paid or Usage(calls=1))
                     raise outcome
                 completions += outcome
         return completions
@@ -134,6 +138,7 @@ class Work:
             )
         except UnsupportedCapability as error:
             self.host.learn(error.missing, False)
+            error.paid = usage + job.attempts.charged
             raise
 
     def _estimate(self, request: Request, choices: list[Choice]) -> Usage:

@@ -51,6 +51,20 @@ def test_prefill_tokens_are_used_only_if_they_spell_the_prefill() -> None:
     assert bytes(chat.prompt(wrong)[-2:]) == b"So"
 
 
+def test_only_the_template_and_the_prefill_open_a_thought() -> None:
+    def thinks(template: str, question: str, prefill: str = "") -> bool:
+        asked = Request(messages=(user(question),), prefill=prefill)
+        return Chat(weights(template)).begins_in_thought(asked)
+
+    end = "{% if add_generation_prompt %}[assistant]{% endif %}"
+    opened = "{% if add_generation_prompt %}[assistant]<think>{% endif %}"
+    tag = "What does the <think> tag of R1 do?"
+    assert not thinks(PLAIN + end, tag)
+    assert thinks(PLAIN + opened, "x") and thinks(PLAIN + opened, "</think>")
+    assert thinks(PLAIN + end, "x", "<think>So")
+    assert not thinks(PLAIN + opened, "x", "So</think>")
+
+
 def test_a_file_without_a_template_says_so() -> None:
     with pytest.raises(ModelFileError, match=r"m\.gguf' holds no chat template"):
         Chat(weights(None))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ponder import Budget, Journal, asolve
 from ponder.errors import (
     ContextOverflow,
     EngineClosed,
@@ -476,6 +477,42 @@ async def test_closing_fails_who_waits_and_frees_all(gguf: Path) -> None:
     assert "ponder-llama" not in {
         t.name for t in threading.enumerate() if t.name == f"ponder-llama-{id(model)}"
     }
+    await model.aclose()
+
+
+async def test_closing_waits_for_a_grammar_that_is_being_compiled(gguf: Path) -> None:
+    model = LlamaModel(gguf, n_ctx=512, profile=False).open()
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    request = Request(messages=(user("A number?"),), output_schema=schema)
+    asked = asyncio.create_task(model.generate(request))
+    await asyncio.sleep(0.02)
+    await model.aclose()
+    with pytest.raises(EngineClosed):
+        await asked
+    with pytest.raises(EngineClosed):
+        model.prompt_tokens(request)
+
+
+async def test_nothing_to_score_is_no_reason_to_wait(model: LlamaModel) -> None:
+    async with asyncio.timeout(20):
+        assert await model.score([user("hi")], [""]) == [0.0]
+        assert await model.score([user("hi")], []) == []
+
+
+async def test_preparing_leaves_the_event_loop_alone(gguf: Path) -> None:
+    model = LlamaModel(gguf, n_ctx=512, profile=False)
+    load, threads = model._load, list[int]()
+
+    def noted() -> Any:
+        threads.append(threading.get_ident())
+        return load()
+
+    model._load = noted  # type: ignore[method-assign]
+    result = await asolve(
+        "hi", strategy="direct", model=model, budget=Budget(tokens=100),
+        journal=Journal(":memory:"),
+    )  # fmt: skip
+    assert result.usage.calls and threads != [threading.get_ident()]
     await model.aclose()
 
 

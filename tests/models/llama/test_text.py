@@ -1,11 +1,15 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.models.llama.text import TextStream, covering, spelled
+from ponder.models.thinking import split_thinking
 
 
-def stream_of(pieces: list[bytes], stops: list[str]) -> tuple[TextStream, list[str]]:
-    stream = TextStream(lambda token: pieces[token], stops)
+def stream_of(
+    pieces: list[bytes], stops: list[str], *, thinking: bool = False
+) -> tuple[TextStream, list[str]]:
+    stream = TextStream(lambda token: pieces[token], stops, thinking=thinking)
     shown: list[str] = []
     for token in range(len(pieces)):
         stream.push(token)
@@ -83,3 +87,24 @@ def test_tokens_spell_a_text_or_nothing() -> None:
     assert spelled([0, 1], "", piece) == ()
     assert covering([0, 1, 0], "ab", piece) == 2
     assert covering([0, 1, 0], "", piece) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "shown"),
+    [
+        ("<think>a\n\nb</think>\n\nStep 1.\n\nStep 2.", False, "Step 1."),
+        ("a\n\nb</think>\n\nStep 1.\n\nStep 2.", True, "Step 1."),
+        ("<think>a\n\nb", False, ""),
+        ("a <think>\n\nb", False, "a <think>"),
+        ("<thin\n\nb", False, "<thin"),
+        ("\n\n<think>a", False, ""),
+    ],
+)
+def test_nothing_is_a_stop_inside_a_thought(
+    text: str, thinking: bool, shown: str
+) -> None:
+    stream, _ = stream_of([c.encode() for c in text], ["\n\n"], thinking=thinking)
+
+    opening = "<think>" if thinking else ""
+    assert split_thinking(opening + stream.text)[1] == shown
+    assert stream.stopped == (shown != "" or text[0] == "\n")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.errors import UnsupportedCapability
-from ponder.messages import Request, Usage, user
+from ponder.messages import Request, Sampling, Usage, user
 from ponder.models.base import Capabilities
 from ponder.models.remote.reply import Choice, Reply, share_out, to_completions
 from ponder.models.remote.request import (
@@ -120,3 +120,22 @@ def test_priors(model_id: str, able: str, unable: str) -> None:
     prior = find_provider(model_id, None).prior()
     assert all(getattr(prior, name) for name in able.split())
     assert not any(getattr(prior, name) for name in unable.split())
+
+
+def test_a_model_with_a_temperature_of_its_own_gets_none() -> None:
+    provider = find_provider("openai/gpt-5", None)
+
+    def mapped(sampling: Sampling | None) -> dict[str, Any]:
+        request = Request(messages=(user("x"),))
+        if sampling is not None:
+            request = request.model_copy(update={"sampling": sampling})
+        return completion_arguments(
+            request, provider, Capabilities(), owned_address=False
+        )
+
+    assert provider.fixed_temperature
+    assert not find_provider("openai/gpt-4o-mini", None).fixed_temperature
+    for sampling in (None, Sampling(temperature=1)):
+        assert "temperature" not in mapped(sampling)
+    with pytest.raises(UnsupportedCapability, match=r"temperature 0\.2.* 1 alone"):
+        mapped(Sampling(temperature=0.2))
