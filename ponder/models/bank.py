@@ -18,7 +18,10 @@ from ponder.errors import JournalError
 from ponder.messages import Completion, Message, OnDelta, Request, Usage
 from ponder.models.base import Capabilities, Model
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS maker (name TEXT PRIMARY KEY, identity TEXT NOT NULL);
+"""
 
 
 class Banked(Model):
@@ -32,7 +35,8 @@ class Banked(Model):
             path: The file; its folder is made.
 
         Raises:
-            JournalError: The file is no such bank, or cannot be written.
+            JournalError: The file is no such bank, cannot be written, or was made by
+                another model of the same name.
         """
         self.model, self.name = model, model.name
         self.capabilities = model.capabilities
@@ -46,12 +50,25 @@ class Banked(Model):
             # A reply that a power cut takes is asked for again: no harm is done.
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=NORMAL")
-            self._file.execute(_SCHEMA)
+            self._file.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
                 f"The bank of replies {path} cannot be used: {error}. Move it away, or "
                 "choose another folder."
             ) from error
+        self._check_maker()
+
+    def _check_maker(self) -> None:
+        """Refuse replies of another model that goes by the same name."""
+        made = (self.name, self.model.identity)
+        self._run("INSERT OR IGNORE INTO maker VALUES (?, ?)", *made)
+        row = self._run("SELECT identity FROM maker WHERE name = ?", self.name)
+        if row is not None and row[0] != self.model.identity:
+            raise JournalError(
+                f"The bank of replies {self._path} holds those of {row[0]}, and "
+                f"'{self.name}' is {self.model.identity} now. Choose another folder "
+                "with --out, or name the model that made them."
+            )
 
     async def prepare(self) -> None:
         """Prepare the model."""

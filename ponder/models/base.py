@@ -39,6 +39,11 @@ class Model(ABC):
     """Identity, as a user would write it: ``local``, ``gpt-4o-mini`` ..."""
     capabilities: Capabilities = Capabilities()
 
+    @property
+    def identity(self) -> str:
+        """What tells it from another model of the same name, such as ``local``."""
+        return self.name
+
     @abstractmethod
     async def generate(
         self,

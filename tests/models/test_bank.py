@@ -29,6 +29,25 @@ async def test_a_reply_is_made_once_also_for_another_process(tmp_path: Path) -> 
     assert second.served == 1 and nobody.calls == []
 
 
+async def test_replies_of_another_model_of_the_same_name_are_refused(
+    tmp_path: Path,
+) -> None:
+    class Local(ScriptedModel):
+        file = "small.gguf"
+
+        @property
+        def identity(self) -> str:
+            return self.file
+
+    first = Banked(Local(["Because."]), tmp_path / "bank.sqlite")
+    await first.generate(asked())
+    await first.aclose()
+    await Banked(Local([]), tmp_path / "bank.sqlite").generate(asked())
+    Local.file = "large.gguf"
+    with pytest.raises(JournalError, match=r"those of small\.gguf.*is large\.gguf"):
+        Banked(Local([]), tmp_path / "bank.sqlite")
+
+
 @pytest.mark.parametrize(
     "other", [asked("Who?"), asked(seed=2), asked(max_tokens=9), asked(prefill="It")]
 )

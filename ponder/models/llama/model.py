@@ -151,6 +151,12 @@ class LlamaModel(Model):
         )
 
     @property
+    def identity(self) -> str:
+        """Name and size of the file."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        return f"{self.path.name} ({size:,} bytes)"
+
+    @property
     def statistics(self) -> Statistics:
         """What the engine has done so far."""
         return self._opened.engine.statistics if self._opened else Statistics()
