@@ -215,7 +215,8 @@ class Ledger:
         owed = self._root._owed
         for dimension, amount in amounts_of(usage).items():
             owed[dimension] = max(0.0, owed[dimension] - amount)
-        self.charge(usage)
+        self._spent = self._spent + usage
+        self._pump_all()
 
     def split(self, parts: int) -> list["Ledger"]:
         """Divide what is left among parts that run side by side.
@@ -334,6 +335,11 @@ class Ledger:
         own = amounts_of(self._spent)[dimension] + self._held[dimension]
         return own + sum(child._committed(dimension) for child in self._children)
 
+    def _pump_all(self) -> None:
+        """Answer all that wait in the run: as long as it owes, all wait for all."""
+        for ledger in self._tree:
+            ledger._pump()
+
     def _pump(self) -> None:
         """Answer the waiting reservations, strictly in order."""
         while self._waiters:
@@ -381,10 +387,10 @@ class Ledger:
             self._held[dimension] -= amount
         self._in_flight -= 1
         self._spent = self._spent + actual.model_copy(update={"seconds": 0.0})
-        self._pump()
         if any(self._root._owed.values()):
-            for ledger in self._tree:
-                ledger._pump()
+            self._pump_all()
+        else:
+            self._pump()
 
     def _forget(self, future: "asyncio.Future[Reservation]") -> None:
         """Drop a waiter whose caller was cancelled."""

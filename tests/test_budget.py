@@ -261,3 +261,19 @@ async def test_what_is_owed_leaves_the_share_for_the_end_alone() -> None:
     ledger.owe(Usage(output_tokens=500))
     reservation = await ledger.reserve(Usage(output_tokens=400))
     assert reservation.granted.output_tokens == 100
+
+
+async def test_who_waits_for_another_ledger_is_answered_when_nothing_is_owed() -> None:
+    ledger = Ledger(Budget(output_tokens=100))
+    ledger.owe(Usage(output_tokens=60))
+    first, second = ledger.split(2)
+    running = await first.reserve(Usage(output_tokens=40))
+    waiting = asyncio.create_task(second.reserve(Usage(output_tokens=30)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    # What was owed is met in the first part, which may overrun by it.
+    first.meet(Usage(output_tokens=60))
+    granted = (await asyncio.wait_for(waiting, 1)).granted
+    assert granted.output_tokens == 30
+    running.settle(Usage(output_tokens=0))
