@@ -41,8 +41,8 @@ def test_mermaid_labels_read_back_as_they_were(label: str, id: str) -> None:
 
 
 def test_a_label_is_no_markdown() -> None:
-    labels = ("1. stop", "- a - b", "*bold*", "a_b 0.91 x-y")
-    labels += ("1) see (a)", "at http://x.org")
+    labels = ["1. stop", "- a - b", "*bold*", "a_b 0.91 x-y"]
+    labels += ["1) see (a)", "at http://x.org"]
     charts = [mermaid_chart(single(label)[0]).splitlines()[1] for label in labels]
     drawn = [chart.partition('"')[2].rpartition('"')[0] for chart in charts]
     assert [text.rpartition("<br/>")[2] for text in drawn] == [
