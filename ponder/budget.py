@@ -315,8 +315,13 @@ class Ledger:
 
         Those of other ledgers may as long as the run owes something.
         """
-        owes = any(self._root._owed.values())
-        return any(ledger._in_flight for ledger in (self._tree if owes else [self]))
+        ledgers = self._tree if self._owes else [self]
+        return any(ledger._in_flight for ledger in ledgers)
+
+    @property
+    def _owes(self) -> bool:
+        """Whether the run was resumed, and has not met all that it had paid."""
+        return any(self._root._owed.values())
 
     @property
     def _tree(self) -> list["Ledger"]:
@@ -387,7 +392,7 @@ class Ledger:
             self._held[dimension] -= amount
         self._in_flight -= 1
         self._spent = self._spent + actual.model_copy(update={"seconds": 0.0})
-        if any(self._root._owed.values()):
+        if self._owes:
             self._pump_all()
         else:
             self._pump()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ponder.agents._structured import all_json, ask, first_json
-from ponder.agents.constraints import ConstraintExtractor, extract
+from ponder.agents.constraints import ConstraintExtractor, extract, extracted
 from ponder.context import RunContext
-from ponder.errors import InvalidParameter, ModelError, OutOfBudget
+from ponder.errors import InvalidParameter
 from ponder.messages import Completion, Sampling
 from ponder.models.base import Model
 from ponder.result import Candidate, Task, Verdict
@@ -195,21 +195,10 @@ class ConstraintVerifier:
         extraction = self._extraction(task, context)
         async with extraction.lock:
             if extraction.constraints is None:
-                extraction.constraints = await self._extracted(task, context)
+                # Once for all, also if in vain: who came first makes no difference.
+                place = _place(task, context)
+                extraction.constraints = await extracted(self.extractor, task, place)
             return extraction.constraints
-
-    async def _extracted(self, task: Task, context: RunContext) -> tuple[str, ...]:
-        """Extract constraints once for all: who came first must make no difference."""
-        try:
-            return await self.extractor(task, _place(task, context))
-        except OutOfBudget:
-            context.warn(
-                "The budget leaves no room to extract constraints: solutions are "
-                "checked against the question alone."
-            )
-        except ModelError as error:
-            context.warn(str(error))
-        return ()
 
     def _extraction(self, task: Task, context: RunContext) -> _Extraction:
         key = id(context.shared), task.question

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from ponder.agents._structured import ask, last_json
 from ponder.context import RunContext
-from ponder.errors import InvalidParameter
+from ponder.errors import InvalidParameter, ModelError, OutOfBudget
 from ponder.messages import Completion
 from ponder.models.base import Model
 from ponder.result import Task
@@ -104,6 +104,28 @@ def constraint_extractor(
 
 extract = constraint_extractor()
 """The constraint agent with its defaults."""
+
+
+async def extracted(
+    extractor: ConstraintExtractor, task: Task, context: RunContext
+) -> tuple[str, ...]:
+    """Return constraints, or none, with a warning, where they cannot be had.
+
+    Args:
+        extractor: Who extracts.
+        task: The problem.
+        context: The place of the call.
+    """
+    try:
+        return await extractor(task, context)
+    except OutOfBudget:
+        context.warn(
+            "The budget leaves no room to extract constraints: solutions are "
+            "checked against the question alone."
+        )
+    except ModelError as error:
+        context.warn(str(error))
+    return ()
 
 
 def constraints_in(text: str) -> tuple[str, ...] | None:

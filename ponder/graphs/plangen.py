@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ponder.agents.answers import Equality
 from ponder.agents.constraint_verifier import HIGHEST, LOWEST, normalised
-from ponder.agents.constraints import extract
+from ponder.agents.constraints import extract, extracted
 from ponder.agents.selector import UCB, UNIFORM, Arm, priors, select
 from ponder.agents.solver import STEP_BY_STEP, attempt, solver
 from ponder.agents.step_scorer import ScorerName
@@ -189,17 +189,8 @@ class PlanGEN(Strategy):
         self, state: PlanState, runtime: Runtime[RunContext]
     ) -> PlanState:
         place = runtime.context.at("constraints")
-        found: tuple[str, ...] = ()
-        try:
-            with lent(place) as thinking:
-                found = await extract(state["task"], thinking)
-        except OutOfBudget:
-            place.warn(
-                "The budget leaves no room to extract constraints: solutions are "
-                "checked against the question alone."
-            )
-        except ModelError as error:
-            place.warn(str(error))
+        with lent(place) as thinking:
+            found = await extracted(extract, state["task"], thinking)
         show_constraints(found, place)
         arms = {name: Arm() for name in self.algorithms}
         return {"constraints": found, "arms": arms, "tried": 0, "plan": None}

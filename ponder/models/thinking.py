@@ -2,10 +2,11 @@
 
 import re
 
-_TAGS = ("<think>", "<thinking>", "<reasoning>")
-_LONGEST = len("</reasoning>")
-_OPENING = re.compile(r"\s*<(think|thinking|reasoning)>")
-_CLOSING = re.compile(r"</(think|thinking|reasoning)>")
+_NAMES = ("think", "thinking", "reasoning")
+_TAGS = tuple(f"<{name}>" for name in _NAMES)
+_LONGEST = max(len(f"</{name}>") for name in _NAMES)
+_OPENING = re.compile(rf"\s*<({'|'.join(_NAMES)})>")
+_CLOSING = re.compile(rf"</({'|'.join(_NAMES)})>")
 
 
 class Thought:

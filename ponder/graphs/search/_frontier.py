@@ -2,7 +2,6 @@
 
 import math
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -10,7 +9,8 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from ponder.graphs.search.policy import PATIENCE, Policy, Wish
+from ponder.graphs.search._retries import Retries
+from ponder.graphs.search.policy import Policy, Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 Key = tuple[float, ...]
@@ -31,10 +31,7 @@ class Frontier:
     """Nodes taken from the heap to be expanded."""
     taken: list[tuple[Key, Node]] = field(default_factory=list)
     """The last of them."""
-    failures: Counter[int] = field(default_factory=Counter)
-    """How often nothing came of a node, by id."""
-    lost: int = 0
-    """Nodes in a row that were given up because nothing came of them."""
+    retries: Retries = field(default_factory=Retries)
     scores: int = 0
     """Steps told: each cost one pass of the verifier."""
     tokens: int = 0
@@ -102,22 +99,13 @@ class FrontierPolicy(Policy[F], Generic[F]):
         return tree.memory.answer or super().best(tree)
 
     def _put_back(self, memory: F, born: Sequence[Node]) -> None:
-        """Put nodes back of which nothing came, or give them up after a few times.
-
-        After several that were given up in a row, one time has to do: the model may be
-        dead.
-        """
-        fruitful = {node.parent for node in born}
-        times = PATIENCE if memory.lost < PATIENCE else 1
-        given_up = 0
-        for key, node in memory.taken:
-            failed = 0 if node in fruitful else memory.failures[node.id] + 1
-            memory.failures[node.id] = failed % times
-            if 0 < failed < times:
+        """Put nodes back of which nothing came, unless they are given up."""
+        taken, memory.taken = memory.taken, []
+        parents = {node.parent for node in born if node.parent is not None}
+        again = memory.retries.again([node for _, node in taken], parents)
+        for key, node in taken:
+            if node in again:
                 heappush(memory.heap, (key, node))
-            given_up += failed >= times
-        memory.lost = 0 if born else memory.lost + given_up
-        memory.taken = []
 
     def _pop(self, tree: Tree[F]) -> list[Wish]:
         memory, wishes = tree.memory, list[Wish]()

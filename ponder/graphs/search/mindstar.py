@@ -13,8 +13,9 @@ from ponder.graphs.search._frontier import (
     families,
     filled,
 )
+from ponder.graphs.search.beam import top
 from ponder.graphs.search.levels import Level, LevelPolicy
-from ponder.graphs.search.policy import Wish, rank
+from ponder.graphs.search.policy import Wish
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 
@@ -57,13 +58,12 @@ class MindstarBeamPolicy(LevelPolicy[Beam]):
         if tree.memory.number == 0:
             return [Wish(tree.root, self.n)]
         beam = tree.memory
-        known = [*beam.finished, *born]
-        top = sorted(known, key=lambda node: (-rank(node), node.id))[: self.k]
-        beam.answer = top[0] if top and top[0].final else None
+        kept = top([*beam.finished, *born], self.k)
+        beam.answer = kept[0] if kept and kept[0].final else None
         if beam.answer or _spent(beam.tokens, self.max_tokens_total):
             return []
-        beam.finished = [node for node in top if node.final]
-        return [Wish(node, self.n) for node in top if not node.final]
+        beam.finished = [node for node in kept if node.final]
+        return [Wish(node, self.n) for node in kept if not node.final]
 
     def learn(
         self, tree: Tree[Beam], expansion: Expansion, born: Sequence[Node]

@@ -1,13 +1,13 @@
 """Tree of Thoughts, depth first: follow the best thought, prune, backtrack."""
 
 import random
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from ponder.graphs.search.policy import PATIENCE, Policy, Wish, rank
+from ponder.graphs.search._retries import Retries
+from ponder.graphs.search.policy import Policy, Wish, rank
 from ponder.graphs.search.tree import Expansion, Node, Tree
 
 
@@ -19,12 +19,9 @@ class Walk:
     """States to visit; the next one is the last."""
     born: list[Node] = field(default_factory=list)
     """Thoughts told since the last visit."""
-    state: Node | None = None
-    """The state of the last visit, until something came of it."""
-    failures: Counter[int] = field(default_factory=Counter)
-    """How often nothing came of a state, by id."""
-    lost: int = 0
-    """States in a row that were given up because nothing came of them."""
+    taken: list[Node] = field(default_factory=list)
+    """The state of the last visit."""
+    retries: Retries = field(default_factory=Retries)
     visited: int = 0
     """States visited so far."""
     outputs: int = 0
@@ -72,13 +69,16 @@ class DepthFirstPolicy(Policy[Walk]):
         walk.outputs += sum(node.final for node in walk.born)
         live = [node for node in walk.born if not node.final and node.depth <= self.t]
         walk.stack.extend(reversed(candidates(live, self.v_th)))
-        walk.born = []
+        parents = {node.parent for node in walk.born if node.parent is not None}
+        again = walk.retries.again(walk.taken, parents)
+        walk.born, walk.taken = [], []
         if walk.visited == 0:
             walk.stack.append(tree.root)
-        self._put_back(walk)
+        walk.stack += again
         if not walk.stack or self._enough(walk):
             return ()
-        walk.state = state = walk.stack.pop()
+        state = walk.stack.pop()
+        walk.taken = [state]
         walk.visited += 1
         if state.depth >= self.t:
             return [Wish(state, whole=True)]
@@ -88,26 +88,7 @@ class DepthFirstPolicy(Policy[Walk]):
         self, tree: Tree[Walk], expansion: Expansion, born: Sequence[Node]
     ) -> None:
         """Keep the thoughts until all of the visit are told."""
-        walk = tree.memory
-        walk.born.extend(born)
-        if born:
-            walk.state, walk.lost = None, 0
-
-    def _put_back(self, walk: Walk) -> None:
-        """Visit a state again of which nothing came, or give it up at last.
-
-        After several that were given up in a row, one time has to do: the model may be
-        dead.
-        """
-        if walk.state is None:
-            return
-        walk.failures[walk.state.id] += 1
-        times = PATIENCE if walk.lost < PATIENCE else 1
-        if walk.failures[walk.state.id] < times:
-            walk.stack.append(walk.state)
-        else:
-            walk.lost += 1
-        walk.state = None
+        tree.memory.born.extend(born)
 
     def _enough(self, walk: Walk) -> bool:
         found = self.outputs is not None and walk.outputs >= self.outputs
