@@ -27,6 +27,7 @@ from ponder.models.litellm import LiteLLMModel
 from ponder.models.remote.setup import Clients, load_litellm
 from tests.support.faulty_server import (
     USAGE,
+    Reply,
     chat,
     choice,
     error,
@@ -255,7 +256,6 @@ async def test_what_is_not_supported_is_never_dropped(
         ("anthropic/claude-sonnet-4-5", {"seed": 1}, "seed"),
         ("openai/o3-mini", {"sampling": Sampling(temperature=0.0)}, "temperature 0"),
         ("anthropic/claude-sonnet-4-5", {"logprobs": 1}, "logprobs"),
-        ("openai/gpt-5", {"stop": ("x",)}, "stop"),
         ("openai/o3-mini", {"sampling": Sampling(top_p=0.5)}, "top_p"),
         ("openai/gpt-4o", {"sampling": Sampling(top_k=5)}, "top_k"),
         ("gemini/gemini-2.5-flash", {"logprobs": 2}, "top_logprobs"),
@@ -431,3 +431,34 @@ assert "litellm" in sys.modules
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and done.stderr == ""
+
+
+def claude_says(text: str) -> Reply:
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "output_tokens": 4},
+    }
+    return Reply(body=json.dumps(body).encode())
+
+
+async def test_claude_is_asked_for_steps_as_it_takes_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    step = ASK.model_copy(update={"stop": ("\n\n",), "prefill": "First.\n\n"})
+    replies = [claude_says("\n\nSecond.\n\nThird.")] * 2
+    model_id = "anthropic/claude-haiku-4-5"
+    async with remote(*replies, model_id=model_id) as (model, server, _):
+        [made] = await model.generate(step)
+        await model.generate(step)
+    assert made.text == "Second."
+    assert made.usage.output_tokens == 4
+    assert "stop_sequences" not in server.bodies[0]
+    last = server.bodies[0]["messages"][-1]
+    assert last["content"] == [{"type": "text", "text": "First."}]
+    assert caplog.text.count("replies are cut") == 1

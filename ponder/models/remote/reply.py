@@ -15,7 +15,9 @@ from ponder.messages import (
     Usage,
 )
 from ponder.models.remote.errors import Malformed
+from ponder.models.remote.request import withheld_stops
 from ponder.models.remote.retry import paid_note
+from ponder.models.remote.setup import Provider
 from ponder.models.thinking import split_thinking
 
 ECHOED_PREFILL = frozenset({"mistral", "codestral"})
@@ -94,7 +96,7 @@ def to_completions(
     *,
     wasted: Usage,
     model: str,
-    provider: str,
+    provider: Provider,
     price: Callable[[Usage], float | None],
 ) -> list[Completion]:
     """Make completions of a reply, and share its usage out among them.
@@ -105,7 +107,7 @@ def to_completions(
         wasted: What failed attempts before it cost; charged to the first completion.
         request: What was asked.
         model: Name for error messages.
-        provider: LiteLLM's name of the provider.
+        provider: Who was asked.
         price: Dollars of a usage.
 
     Raises:
@@ -143,26 +145,39 @@ def _completion(
     total: Usage,
     request: Request,
     model: str,
-    provider: str,
+    provider: Provider,
 ) -> Completion:
-    text = choice.text
-    if request.prefill and provider in ECHOED_PREFILL:
-        text = text.removeprefix(request.prefill)
-    thought, answer = split_thinking(text)
+    thought, answer = split_thinking(_continuation(choice.text, request, provider))
     if choice.reasoning:
         # LiteLLM splits too, and leaves the line breaks after the closing tag.
         answer = answer.lstrip()
+    text = _before(answer, withheld_stops(request, provider))
     logprobs = None
     if request.logprobs is not None:
         logprobs = tuple(_token_logprob(record) for record in choice.logprobs or ())
     return Completion(
-        text=answer,
-        finish_reason=_finish_reason(choice),
+        text=text,
+        finish_reason=_finish_reason(choice) if text == answer else "stop",
         usage=part,
         logprobs=logprobs,
         reasoning=choice.reasoning or thought or None,
         tool_calls=tuple(_tool_call(call, model, total) for call in choice.tool_calls),
     )
+
+
+def _continuation(text: str, request: Request, provider: Provider) -> str:
+    """Return what a reply adds to the prefill."""
+    if request.prefill and provider.name in ECHOED_PREFILL:
+        return text.removeprefix(request.prefill)
+    if request.prefill[-1:].isspace() and provider.refuses_blank_ends:
+        # It did not see the white space at the end, and may write its own.
+        return text.lstrip()
+    return text
+
+
+def _before(text: str, stops: Sequence[str]) -> str:
+    ends = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return text[: min(ends, default=len(text))]
 
 
 def _finish_reason(choice: Choice) -> FinishReason:

@@ -61,6 +61,15 @@ class Provider:
         """Tell whether the provider takes all these parameters."""
         return self.params.issuperset(params)
 
+    @property
+    def refuses_blank_ends(self) -> bool:
+        """Whether no stop string and no end of a prefill may be white space alone.
+
+        So it is with Claude, wherever it runs. LiteLLM cuts such an end off a prefill,
+        and leaves such a stop string to be refused.
+        """
+        return self.name == "anthropic" or "claude" in self.model_id.casefold()
+
     def prior(self) -> Capabilities:
         """Return what the model should be able to do, before it was tried.
 

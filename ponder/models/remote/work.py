@@ -10,9 +10,15 @@ from ponder.messages import Completion, OnDelta, Request, Usage
 from ponder.models.base import Capabilities
 from ponder.models.remote.channel import Channel
 from ponder.models.remote.reply import Choice, Reply, to_completions
+from ponder.models.remote.request import withheld_stops
 from ponder.models.remote.retry import Attempts, paid_note
 from ponder.models.remote.setup import load_litellm
 from ponder.models.remote.stream import Draft
+
+CUT_HERE = (
+    "the provider refuses these stop strings: complete replies are cut at them, and "
+    "what follows is paid for"
+)
 
 
 class Host(Protocol):
@@ -98,6 +104,8 @@ class Work:
 
     def _job(self, request: Request, first: int) -> Job:
         host = self.host
+        if withheld_stops(request, host.channel.provider):
+            host.note(CUT_HERE)
         stream = request.n == 1 and host.capabilities.stream and self.streamed
         job = Job(
             request=request,
@@ -133,7 +141,7 @@ class Work:
                 job.request,
                 wasted=job.attempts.charged,
                 model=self.host.name,
-                provider=self.host.channel.provider.name,
+                provider=self.host.channel.provider,
                 price=self.host.price,
             )
         except UnsupportedCapability as error:

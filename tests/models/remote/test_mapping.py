@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.errors import UnsupportedCapability
-from ponder.messages import Request, Sampling, Usage, user
+from ponder.messages import Completion, Request, Sampling, Usage, user
 from ponder.models.base import Capabilities
 from ponder.models.remote.reply import Choice, Reply, share_out, to_completions
 from ponder.models.remote.request import (
@@ -61,22 +61,70 @@ def test_prefill_is_marked_where_a_provider_wants_it() -> None:
     assert "prefix" not in chat_messages(PREFILLED, claude)[-1]
 
 
-@pytest.mark.parametrize(
-    ("provider", "text"), [("mistral", " 72"), ("openai", "It is 72")]
-)
-def test_an_echoed_prefill_is_no_part_of_the_completion(
-    provider: str, text: str
-) -> None:
+CLAUDE, GPT = "anthropic/claude-haiku-4-5", "openai/gpt-4o"
+
+
+def completed(reply: Choice, request: Request, model_id: str) -> Completion:
     [made] = to_completions(
-        Reply([Choice(text="It is 72")], None),
+        Reply([reply], None),
         Usage(calls=1),
-        PREFILLED,
+        request,
         wasted=Usage(),
         model="m",
-        provider=provider,
+        provider=find_provider(model_id, None),
         price=lambda usage: None,
     )
-    assert made.text == text
+    return made
+
+
+@pytest.mark.parametrize(
+    ("model_id", "text"),
+    [("mistral/mistral-large-latest", " 72"), (GPT, "It is 72")],
+)
+def test_an_echoed_prefill_is_no_part_of_the_completion(
+    model_id: str, text: str
+) -> None:
+    assert completed(Choice(text="It is 72"), PREFILLED, model_id).text == text
+
+
+@pytest.mark.parametrize(
+    ("model_id", "sent"),
+    [
+        (GPT, ["\n\n", "END"]),
+        (CLAUDE, ["END"]),
+        ("bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0", ["END"]),
+        ("openai/gpt-5", None),
+    ],
+)
+def test_stops_that_a_provider_refuses_are_not_sent(
+    model_id: str, sent: list[str] | None
+) -> None:
+    request = Request(messages=(user("x"),), stop=("\n\n", "END"))
+    provider = find_provider(model_id, None)
+    arguments = completion_arguments(
+        request, provider, Capabilities(), owned_address=False
+    )
+    assert arguments.get("stop") == sent
+
+
+@pytest.mark.parametrize(
+    ("model_id", "prefill", "said", "text", "finish"),
+    [
+        (CLAUDE, "", "A\n\nB END", "A", "stop"),
+        (CLAUDE, "", "A END", "A END", "length"),
+        (CLAUDE, "Z\n\n", "\n\nA\n\nB", "A", "stop"),
+        (CLAUDE, "Z", "\n\nA", "", "stop"),
+        ("openai/gpt-5", "", "A END\n\nB", "A ", "stop"),
+        (GPT, "", "A\n\nB", "A\n\nB", "length"),
+        (GPT, "Z\n\n", "\n\nA", "\n\nA", "length"),
+    ],
+)
+def test_replies_are_cut_at_stops_that_were_not_sent(
+    model_id: str, prefill: str, said: str, text: str, finish: str
+) -> None:
+    request = Request(messages=(user("x"),), prefill=prefill, stop=("\n\n", "END"))
+    made = completed(Choice(text=said, finish="length"), request, model_id)
+    assert (made.text, made.finish_reason) == (text, finish)
 
 
 @pytest.mark.parametrize(
