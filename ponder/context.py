@@ -182,7 +182,8 @@ class RunContext(Telling):
     ) -> list[Completion]:
         """Call a model under the run's budget and journal.
 
-        A request without a seed gets the seed of this place.
+        A request without a seed gets the seed of this place; of its sampling, what the
+        model does not take is left out, and noted.
 
         Args:
             request: What to ask.
@@ -194,7 +195,7 @@ class RunContext(Telling):
             ReplayDrift: A replay has no such call.
         """
         model = model or self.model
-        request = self._seeded(request, model)
+        request = self._seeded(self._sampled(request, model), model)
         if isinstance(model, Composite):
             return await model.generate_within(self, request)
         if request.n > 1 and not model.capabilities.n:
@@ -343,6 +344,15 @@ class RunContext(Telling):
         places = tuple(p.place for p in passages)
         self.shared.emit(Retrieved(path=self.id, query=query, passages=places))
         return passages
+
+    def _sampled(self, request: Request, model: Model) -> Request:
+        able, wish = model.capabilities, request.sampling
+        wanted = "temperature" in wish.model_fields_set and wish.temperature != 1
+        if wanted and not able.temperature:
+            self.substitute("temperature", "samples at the model's own temperature")
+        if wish.top_p < 1 and not able.top_p:
+            self.substitute("top_p", "samples of all tokens")
+        return request.model_copy(update={"sampling": able.sampling(wish)})
 
     def _seeded(self, request: Request, model: Model) -> Request:
         if request.seed is not None:

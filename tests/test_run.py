@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 import ponder
-from ponder import Budget, Journal, ScriptedModel, SimulatedModel, Task
+from ponder import (
+    Budget,
+    Capabilities,
+    Journal,
+    ScriptedModel,
+    SimulatedModel,
+    Task,
+)
+from ponder.agents.constraint_verifier import constraint_verifier
 from ponder.errors import (
     ContextOverflow,
     InvalidInput,
@@ -106,6 +114,28 @@ async def test_history_reaches_the_model(journal: Journal) -> None:
         "Hello Ada.",
         "What is my name?",
     ]
+
+
+async def test_a_model_with_a_temperature_of_its_own_takes_any_strategy(
+    journal: Journal,
+) -> None:
+    verdict = '{"feedback": "Fine.", "score": 100}'
+    replies = ["The answer is 42."] * 3 + [verdict] * 3
+    model = ScriptedModel(
+        replies, capabilities=Capabilities(n=True, temperature=False, top_p=False)
+    )
+    result = await ponder.asolve(
+        QUESTION,
+        strategy=strategy("best_of_n", {"n": 3, "temperature": 0.7}),
+        model=model,
+        verifier=constraint_verifier(constraints=["It is 42."]),
+        journal=journal,
+    )
+    model.assert_consumed()
+    noted = [note.missing for note in result.substitutes]
+    assert noted.count("temperature") == 1
+    drawn = [call.sampling.model_fields_set for call in model.calls]
+    assert drawn == [set()] * len(drawn)
 
 
 async def test_no_budget_at_all_is_a_result_without_an_answer(

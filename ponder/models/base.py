@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from ponder.errors import UnsupportedCapability
-from ponder.messages import Completion, Message, OnDelta, Request, Usage, Value
+from ponder.messages import (
+    Completion,
+    Message,
+    OnDelta,
+    Request,
+    Sampling,
+    Usage,
+    Value,
+)
 
 
 class Capabilities(Value):
@@ -25,8 +33,18 @@ class Capabilities(Value):
     embed: bool = False
     tools: bool = False
     stream: bool = False
+    temperature: bool = True
+    """Take a temperature; else it samples at one of its own."""
+    top_p: bool = True
     context_length: int | None = Field(default=None, ge=1)
     """Tokens of prompt and output together, ``None`` if unknown."""
+
+    def sampling(self, wish: Sampling) -> Sampling:
+        """Return the part of a wish that the model takes."""
+        able = {"temperature": self.temperature, "top_p": self.top_p}
+        lacking = {name for name, can in able.items() if not can}
+        kept = wish.model_dump(exclude=lacking, exclude_unset=True)
+        return Sampling.model_validate(kept)
 
 
 class Model(ABC):

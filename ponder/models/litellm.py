@@ -241,6 +241,8 @@ class LiteLLMModel(Model):
         return self.capabilities
 
     async def _ask_anything(self, request: Request) -> Reply:
+        sampling = self.capabilities.sampling(request.sampling)
+        request = request.model_copy(update={"sampling": sampling})
         attempts = self.channel.attempts(request.max_tokens, None)
         return await self.channel.chat(request, ANYTHING, attempts)
 

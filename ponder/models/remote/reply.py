@@ -169,8 +169,8 @@ def _continuation(text: str, request: Request, provider: Provider) -> str:
     """Return what a reply adds to the prefill."""
     if request.prefill and provider.name in ECHOED_PREFILL:
         return text.removeprefix(request.prefill)
-    if request.prefill[-1:].isspace() and provider.refuses_blank_ends:
-        # It did not see the white space at the end, and may write its own.
+    if request.prefill[-1:].isspace() and provider.claude:
+        # It refuses white space at the end, which LiteLLM cuts off, and writes its own.
         return text.lstrip()
     return text
 

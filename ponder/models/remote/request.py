@@ -115,12 +115,12 @@ def _limits(request: Request, provider: Provider) -> dict[str, Any]:
 def withheld_stops(request: Request, provider: Provider) -> tuple[str, ...]:
     """Return the stop strings that the provider refuses: its replies are cut at them.
 
-    What it writes behind them is paid for. OpenAI's models that reason take none.
+    What it writes behind them is paid for. OpenAI's models that reason take none, and
+    Claude none of white space alone.
     """
     if not provider.takes("stop"):
         return request.stop
-    blank = provider.refuses_blank_ends
-    return tuple(text for text in request.stop if blank and not text.strip())
+    return tuple(text for text in request.stop if provider.claude and not text.strip())
 
 
 def _sampling(
@@ -129,21 +129,20 @@ def _sampling(
     mapped: dict[str, Any] = {}
     # The default of 0.7 is a wish of nobody: a model without temperatures may ignore
     # it, but not a temperature that the caller has set.
-    if provider.fixed_temperature:
-        if "temperature" in sampling.model_fields_set and sampling.temperature != 1:
-            raise UnsupportedCapability(
-                provider.model_id,
-                f"temperature {sampling.temperature:g}",
-                "It takes 1 alone: set the strategy's temperature to that.",
-            )
-    elif provider.takes("temperature"):
+    if provider.takes("temperature"):
         mapped["temperature"] = sampling.temperature
-    elif "temperature" in sampling.model_fields_set:
-        raise UnsupportedCapability(provider.model_id, "temperature")
+    elif "temperature" in sampling.model_fields_set and sampling.temperature != 1:
+        raise UnsupportedCapability(
+            provider.model_id,
+            f"temperature {sampling.temperature:g}",
+            "It takes 1 alone: set the temperature to that.",
+        )
     if sampling.top_p < 1.0:
         if not provider.takes("top_p"):
             raise UnsupportedCapability(provider.model_id, "top_p")
         mapped["top_p"] = sampling.top_p
+        if provider.claude:
+            _leave_out_temperature(mapped, provider)
     for name in EXTENDED_SAMPLING:
         value = getattr(sampling, name)
         if not value:
@@ -153,6 +152,16 @@ def _sampling(
             raise UnsupportedCapability(provider.model_id, name)
         mapped[name] = value
     return mapped
+
+
+def _leave_out_temperature(mapped: dict[str, Any], provider: Provider) -> None:
+    """Claude refuses temperature and top_p together; 1 is what it has without."""
+    if mapped.pop("temperature", 1) != 1:
+        raise UnsupportedCapability(
+            provider.model_id,
+            "top_p with a temperature",
+            "It takes top_p at a temperature of 1 alone.",
+        )
 
 
 def _shape(request: Request, provider: Provider) -> dict[str, Any]:

@@ -51,23 +51,17 @@ class Provider:
     """LiteLLM's name of the provider, such as ``openai``."""
     address: str
     params: frozenset[str]
-    """Request parameters that the provider takes, in OpenAI's names."""
+    """Request parameters that the model takes, in OpenAI's names."""
     entry: dict[str, Any] = field(default_factory=dict)
     """The model's row of LiteLLM's price map; empty if unknown."""
-    fixed_temperature: bool = False
-    """Whether the model takes no temperature but 1, as OpenAI's that reason."""
 
     def takes(self, *params: str) -> bool:
         """Tell whether the provider takes all these parameters."""
         return self.params.issuperset(params)
 
     @property
-    def refuses_blank_ends(self) -> bool:
-        """Whether no stop string and no end of a prefill may be white space alone.
-
-        So it is with Claude, wherever it runs. LiteLLM cuts such an end off a prefill,
-        and leaves such a stop string to be refused.
-        """
+    def claude(self) -> bool:
+        """Whether the model is a Claude, wherever it runs."""
         return self.name == "anthropic" or "claude" in self.model_id.casefold()
 
     def prior(self) -> Capabilities:
@@ -85,6 +79,8 @@ class Provider:
             output_schema=self.takes("response_format") and self._flag("output_schema"),
             embed=self.entry.get("mode") == "embedding",
             stream=self.takes("stream"),
+            temperature=self.takes("temperature"),
+            top_p=self.takes("top_p"),
             context_length=self.entry.get("max_input_tokens"),
         )
 
@@ -115,21 +111,27 @@ def find_provider(model_id: str, api_base: str | None) -> Provider:
         model_id=model_id,
         name=name,
         address=api_base or default_base or f"the default address of {name}",
-        params=frozenset(litellm.get_supported_openai_params(model, name) or ()),
+        params=_params(model, name),
         entry=next((prices[key] for key in keys if key in prices), {}),
-        fixed_temperature=_fixed_temperature(model, name),
     )
 
 
-def _fixed_temperature(model: str, provider: str) -> bool:
+def _params(model: str, provider: str) -> frozenset[str]:
+    """Return what a model takes.
+
+    Of those that reason, of OpenAI and of Anthropic, many list temperature and top_p,
+    and take no value of them but 1.
+    """
     litellm = load_litellm()
-    try:
-        litellm.get_optional_params(
-            model, custom_llm_provider=provider, temperature=0.5
-        )
-    except litellm.exceptions.UnsupportedParamsError:
-        return True
-    return False
+    listed = set(litellm.get_supported_openai_params(model, provider) or ())
+    for name in listed & {"temperature", "top_p"}:
+        try:
+            litellm.get_optional_params(
+                model, custom_llm_provider=provider, **{name: 0.5}
+            )
+        except litellm.exceptions.UnsupportedParamsError:
+            listed.remove(name)
+    return frozenset(listed)
 
 
 class Clients:

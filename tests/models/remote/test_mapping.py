@@ -138,7 +138,7 @@ def test_a_provider_that_takes_little(params: set[str], missing: str) -> None:
     provider = Provider("p/m", "p", "somewhere", frozenset(params))
     with pytest.raises(UnsupportedCapability) as caught:
         completion_arguments(request, provider, Capabilities(), owned_address=False)
-    assert caught.value.missing == missing
+    assert caught.value.missing.startswith(missing)
 
 
 def test_a_temperature_that_nobody_set_may_be_left_out() -> None:
@@ -181,9 +181,48 @@ def test_a_model_with_a_temperature_of_its_own_gets_none() -> None:
             request, provider, Capabilities(), owned_address=False
         )
 
-    assert provider.fixed_temperature
-    assert not find_provider("openai/gpt-4o-mini", None).fixed_temperature
+    assert not provider.prior().temperature
+    assert find_provider("openai/gpt-4o-mini", None).prior().temperature
     for sampling in (None, Sampling(temperature=1)):
         assert "temperature" not in mapped(sampling)
     with pytest.raises(UnsupportedCapability, match=r"temperature 0\.2.* 1 alone"):
         mapped(Sampling(temperature=0.2))
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        "openai/gpt-5",
+        "openai/o3",
+        "anthropic/claude-opus-4-7",
+        "anthropic/claude-sonnet-5",
+    ],
+)
+def test_what_is_possible_is_taken_by_a_model_with_its_own_sampling(
+    model_id: str,
+) -> None:
+    provider = find_provider(model_id, None)
+    wish = Sampling(temperature=0.7, top_p=0.9)
+    assert not (provider.prior().temperature or provider.prior().top_p)
+    request = Request(messages=(user("x"),), sampling=provider.prior().sampling(wish))
+    arguments = completion_arguments(
+        request, provider, Capabilities(), owned_address=False
+    )
+    assert not {"temperature", "top_p"} & set(arguments)
+
+
+def test_claude_takes_one_of_temperature_and_top_p() -> None:
+    provider = find_provider(CLAUDE, None)
+
+    def mapped(**sampling: float) -> dict[str, Any]:
+        request = Request(messages=(user("x"),), sampling=Sampling(**sampling))
+        return completion_arguments(
+            request, provider, Capabilities(), owned_address=False
+        )
+
+    assert mapped(temperature=0.5)["temperature"] == 0.5
+    both = mapped(temperature=1, top_p=0.9)
+    assert both["top_p"] == 0.9
+    assert "temperature" not in both
+    with pytest.raises(UnsupportedCapability, match="top_p at a temperature of 1"):
+        mapped(temperature=0.5, top_p=0.9)
