@@ -5,11 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from ponder.agents.constraint_verifier import (
-    ConstraintVerifier,
-    constraint_verifier,
-    normalised,
-)
+from ponder.agents._scores import normalised
+from ponder.agents.constraint_verifier import ConstraintVerifier, constraint_verifier
 from ponder.agents.selector import UCB, Arm, bonus, ucb
 from ponder.context import RunContext, Verifier
 from ponder.errors import ModelError, OutOfBudget, VerifierError
