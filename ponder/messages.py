@@ -185,6 +185,15 @@ class Completion(Value):
     tool_calls: tuple[ToolCall, ...] = ()
 
     @property
+    def thought_only(self) -> bool:
+        """Whether its tokens were over before the answer began.
+
+        Some providers keep the thoughts to themselves, so that nothing is left.
+        """
+        thought = self.reasoning is not None or self.finish_reason == "length"
+        return thought and not (self.text.strip() or self.tool_calls)
+
+    @property
     def logprob(self) -> float | None:
         """Log-probability of the whole text, ``None`` if not asked for."""
         if self.logprobs is None:

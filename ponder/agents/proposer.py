@@ -128,12 +128,7 @@ class _Continuing:
             request.model_copy(update={"n": n, "max_tokens": most})
         )
         room = math.inf if whole else limit
-        said = [c for c in completions if c.text.strip() or not c.reasoning]
-        if len(said) < len(completions):
-            context.warn(
-                f"{most} tokens were not enough for the thoughts before a step: raise "
-                "step_tokens, or take a model that does not think first."
-            )
+        said = [c for c in completions if not c.thought_only]
         proposals = [self._proposal(c, room, first=not prefix) for c in said]
         return [replace(p, final=True) if whole else p for p in proposals]
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.allocation import Informativeness, Observation, Theta
+from ponder.evals.cells import strategy_name, usable
 from ponder.evals.record import Cell, Record
-from ponder.evals.report.cells import strategy_name, usable
 from ponder.graphs.base import strategy
 from ponder.messages import Value
 

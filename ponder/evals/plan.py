@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 from ponder.agents.solver import STEP_BY_STEP
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.benchmark import Split, benchmark
+from ponder.evals.cells import BASELINE, RANDOM
 from ponder.evals.record import Cell, Count
-from ponder.evals.report.cells import BASELINE, RANDOM
 from ponder.evals.verifiers import VerifierName
 from ponder.graphs.base import Strategy, strategy
 from ponder.messages import Value

@@ -15,11 +15,11 @@ from typing import Any
 
 from ponder.errors import PonderError
 from ponder.evals.benchmark import problems_of
+from ponder.evals.cells import is_baseline, mean, mean_tokens, usable
 from ponder.evals.logs import finished, identity, key, load_harness
 from ponder.evals.plan import StudyPlan, Sweep, baseline, cells, with_defaults
 from ponder.evals.record import Cell
 from ponder.evals.report.baselines import equal_tokens, unevenness
-from ponder.evals.report.cells import is_baseline, mean, mean_tokens, usable
 from ponder.graphs.base import strategy
 from ponder.journal import Journal
 from ponder.models.bank import Banked

@@ -8,8 +8,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
+from ponder.agents._scores import HIGHEST, LOWEST, normalised
 from ponder.agents.answers import Equality
-from ponder.agents.constraint_verifier import HIGHEST, LOWEST, normalised
 from ponder.agents.constraints import extract, extracted
 from ponder.agents.selector import UCB, UNIFORM, Arm, priors, select
 from ponder.agents.solver import STEP_BY_STEP, attempt, solver

@@ -101,7 +101,7 @@ class StepSearch(TreeSearch):
         )
         # Others were cut by the limit of the solution, or of the budget.
         cut = [p.truncated and p.output_tokens >= self.step_tokens for p in proposals]
-        if all(cut) and not expansion.whole:
+        if cut and all(cut) and not expansion.whole:
             context.warn(
                 f"No step ended with {self.delimiter!r} within {self.step_tokens} "
                 "tokens, so steps were cut there: choose a delimiter that the model "

@@ -50,7 +50,11 @@ async def test_a_token_that_cannot_be_has_a_probability_all_the_same() -> None:
 
 
 async def test_a_step_that_was_only_thought_is_none() -> None:
-    thought = Completion(text="", reasoning="Hm.", finish_reason="length")
-    context = place(ScriptedModel([thought]))
-    assert await proposer().propose(Task(question="17 + 25?"), "", 1, context) == []
-    assert "thoughts before a step" in context.shared.warnings[0]
+    for thought in (
+        Completion(text="", reasoning="Hm.", finish_reason="length"),
+        Completion(text="", reasoning="Hm."),
+        Completion(text="", finish_reason="length"),
+    ):
+        context = place(ScriptedModel([thought]))
+        assert await proposer().propose(Task(question="17 + 25?"), "", 1, context) == []
+        assert "max_tokens (step_tokens for steps)" in context.shared.warnings[0]

@@ -12,9 +12,9 @@ from statistics import fmean
 
 from ponder.errors import InvalidInput, InvalidParameter
 from ponder.evals.allocation import AllocationModel, Observation, Theta, fit
+from ponder.evals.cells import Setting, by_setting, strategy_name
 from ponder.evals.observations import STRATEGIES, Metric, observe
 from ponder.evals.record import Cell
-from ponder.evals.report.cells import Setting, by_setting, strategy_name
 from ponder.messages import Value
 
 LEAST = 6

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from ponder.evals.record import Cell, Record
-from ponder.evals.report.cells import (
+from ponder.evals.cells import (
     BASELINE,
     ended,
     is_baseline,
@@ -15,6 +14,7 @@ from ponder.evals.report.cells import (
     strategy_name,
     tokens,
 )
+from ponder.evals.record import Cell, Record
 from ponder.evals.statistics.equal_tokens import Draw, EqualTokens, at_equal_tokens
 
 

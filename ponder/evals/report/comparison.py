@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from ponder.evals.record import Cell, Count
-from ponder.evals.report.baselines import Baseline, equal_tokens, plain
-from ponder.evals.report.cells import (
+from ponder.evals.cells import (
     RANDOM,
     Estimate,
     Setting,
@@ -24,6 +22,8 @@ from ponder.evals.report.cells import (
     short_label,
     strategy_name,
 )
+from ponder.evals.record import Cell, Count
+from ponder.evals.report.baselines import Baseline, equal_tokens, plain
 from ponder.evals.statistics.multiplicity import holm
 from ponder.evals.statistics.paired import Difference, paired_difference
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from ponder.evals.record import Cell
-from ponder.evals.report.cells import (
+from ponder.evals.cells import (
     RANDOM,
     Estimate,
     Setting,
@@ -12,6 +11,7 @@ from ponder.evals.report.cells import (
     shared,
     short_label,
 )
+from ponder.evals.record import Cell
 from ponder.evals.report.comparison import Word, verdict
 from ponder.evals.statistics.control import random_choice_accuracy
 from ponder.evals.statistics.multiplicity import holm

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from ponder.errors import InvalidParameter
-from ponder.evals.record import Cell, Count, Record
-from ponder.evals.report.cells import (
+from ponder.evals.cells import (
     RANDOM,
     Estimate,
     Setting,
@@ -16,6 +15,7 @@ from ponder.evals.report.cells import (
     short_label,
     usable,
 )
+from ponder.evals.record import Cell, Count, Record
 from ponder.evals.report.table import accuracy, right
 from ponder.evals.statistics.independence import effective_samples
 from ponder.evals.statistics.pareto import pareto_front

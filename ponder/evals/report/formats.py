@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ponder.evals.report.cells import Estimate
+from ponder.evals.cells import Estimate
 from ponder.messages import Value
 
 NOTHING = "-"

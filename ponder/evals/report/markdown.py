@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ponder.evals.report.cells import Setting
+from ponder.evals.cells import Setting
 from ponder.evals.report.formats import markdown_table, percent
 from ponder.evals.report.plots import Kind, Plot
 from ponder.evals.report.sections import (

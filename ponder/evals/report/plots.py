@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from ponder.evals.cells import BASELINE, RANDOM, Setting
 from ponder.evals.report.canvas import (
     GREY,
     LABEL_SIZE,
@@ -17,7 +18,6 @@ from ponder.evals.report.canvas import (
     styles,
     write_labels,
 )
-from ponder.evals.report.cells import BASELINE, RANDOM, Setting
 from ponder.evals.report.curves import CostCurve, CoverageCurve, Point
 from ponder.evals.report.study import Study
 from ponder.evals.report.verifiers import VerifierRow

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from ponder.evals.record import Attempt, Cell, Record
-from ponder.evals.report.cells import (
+from ponder.evals.cells import (
     Estimate,
     Setting,
     attempts,
@@ -17,6 +16,7 @@ from ponder.evals.report.cells import (
     tokens,
     usable,
 )
+from ponder.evals.record import Attempt, Cell, Record
 from ponder.evals.statistics.interval import accuracy_interval
 from ponder.graphs.coverage import pass_at_k
 from ponder.messages import Value

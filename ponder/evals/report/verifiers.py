@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from ponder.evals.cells import Estimate, Setting, attempts
 from ponder.evals.record import Cell
-from ponder.evals.report.cells import Estimate, Setting, attempts
 from ponder.evals.statistics.interval import Interval
 from ponder.evals.statistics.verifiers import (
     Judged,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from ponder.evals.cells import Estimate, mean_tokens
 from ponder.evals.record import Cell
 from ponder.evals.report.baselines import draws, equal_tokens, plain, unevenness
-from ponder.evals.report.cells import Estimate, mean_tokens
 from ponder.evals.report.comparison import Comparison, comparisons, verdict
 from ponder.evals.report.table import table
 from ponder.messages import Usage

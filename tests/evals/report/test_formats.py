@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from ponder.evals.report.cells import Estimate
+from ponder.evals.cells import Estimate
 from ponder.evals.report.comparison import comparisons
 from ponder.evals.report.formats import (
     as_csv,

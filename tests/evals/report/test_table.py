@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.errors import InvalidInput
-from ponder.evals.report.cells import parameters, series_label, short_label
+from ponder.evals.cells import parameters, series_label, short_label
 from ponder.evals.report.table import NO_ROLE, row, table
 from ponder.messages import Usage
 from tests.support.studies import attempt, cell, record
