@@ -25,6 +25,7 @@ from ponder.messages import (
 )
 from ponder.models.litellm import LiteLLMModel
 from ponder.models.remote.setup import Clients, load_litellm
+from ponder.models.remote.work import CUT_HERE
 from tests.support.faulty_server import (
     USAGE,
     Reply,
@@ -447,9 +448,7 @@ def claude_says(text: str) -> Reply:
     return Reply(body=json.dumps(body).encode())
 
 
-async def test_claude_is_asked_for_steps_as_it_takes_them(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_claude_is_asked_for_steps_as_it_takes_them() -> None:
     step = ASK.model_copy(update={"stop": ("\n\n",), "prefill": "First.\n\n"})
     replies = [claude_says("\n\nSecond.\n\nThird.")] * 2
     model_id = "anthropic/claude-haiku-4-5"
@@ -461,4 +460,4 @@ async def test_claude_is_asked_for_steps_as_it_takes_them(
     assert "stop_sequences" not in server.bodies[0]
     last = server.bodies[0]["messages"][-1]
     assert last["content"] == [{"type": "text", "text": "First."}]
-    assert caplog.text.count("replies are cut") == 1
+    assert [note for note in model.notes if "replies are cut" in note] == [CUT_HERE]
