@@ -29,6 +29,7 @@ class Calling(Journaling):
     """A place of a run, as far as it calls models."""
 
     async def _completed(self, model: Model, request: Request) -> list[Completion]:
+        """Return the completions of a request, from the journal or from the model."""
         key = content_key(request.model_dump_json(exclude_defaults=True))
         entry = self._find(key)
         if entry is not None and not self._retry(entry):
@@ -71,8 +72,11 @@ class Calling(Journaling):
         return {"model": model.name, "role": self.role}
 
     async def _reserved(self, estimate: Usage, key: str) -> Reservation:
+        # Its price is fixed by now, as if nothing were cached: the most it can be.
+        cached = {"cached_tokens": estimate.input_tokens}
+        most = estimate.model_copy(update=cached)
         try:
-            return await self.ledger.reserve(estimate, wrap_up=self.wrapping_up)
+            return await self.ledger.reserve(most, wrap_up=self.wrapping_up)
         except OutOfBudget as stop:
             self._record(key, "refusal", {"dimension": stop.dimension})
             raise self._refuse(stop) from None

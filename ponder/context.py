@@ -1,8 +1,8 @@
 """What a node of a strategy's graph works with: the run, seen from one place in it.
 
-Every model call goes through ``RunContext.generate``: a node cannot reach a model, tool
-or verifier around it. How it calls is in ``calling``, what it remembers in
-``journaling``, what it tells in ``telling``.
+Every model call goes through ``RunContext.generate`` or ``score``: a node cannot reach
+a model, tool or verifier around them. How it calls is in ``calling``, what it remembers
+in ``journaling``, what it tells in ``telling``.
 """
 
 import hashlib

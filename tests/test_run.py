@@ -26,7 +26,7 @@ from ponder.errors import (
     revived,
 )
 from ponder.graphs.base import strategy
-from ponder.messages import Completion, Request, assistant, user
+from ponder.messages import Completion, Request, Usage, assistant, user
 from ponder.models.litellm import LiteLLMModel
 from ponder.result import Candidate, StopReason
 
@@ -136,6 +136,22 @@ async def test_a_model_with_a_temperature_of_its_own_takes_any_strategy(
     assert noted.count("temperature") == 1
     drawn = [call.sampling.model_fields_set for call in model.calls]
     assert drawn == [set()] * len(drawn)
+
+
+async def test_calls_in_flight_cannot_pass_a_limit_of_cached_tokens(
+    journal: Journal,
+) -> None:
+    usage = Usage(calls=1, input_tokens=33, cached_tokens=33, output_tokens=4)
+    reply = Completion(text="The answer is 42.", usage=usage)
+    result = await ponder.asolve(
+        QUESTION,
+        strategy=strategy("self_consistency", {"n": 8, "criterion": "none"}),
+        model=ScriptedModel(rules=[(lambda _: True, reply)], delay=0.01),
+        budget=Budget(cached_tokens=150),
+        journal=journal,
+    )
+    assert 0 < result.usage.cached_tokens <= 150
+    assert result.stop_reason is StopReason.CACHED_TOKENS
 
 
 async def test_no_budget_at_all_is_a_result_without_an_answer(

@@ -1,7 +1,8 @@
 """ponder's benchmarks as inspect-ai tasks, its strategies as an inspect-ai solver.
 
 With ponder installed, ``inspect eval ponder/gsm8k -T path=gsm8k.jsonl`` works, with
-inspect's limits, retries and viewer. Nothing but this module knows inspect-ai.
+inspect's limits, retries and viewer. Beside this module only ``study``, which starts
+evaluations, and ``logs``, which reads theirs, know inspect-ai.
 """
 
 import asyncio
