@@ -122,6 +122,11 @@ class ModelUnreachable(ModelError):
 class ModelRejected(ModelError):
     """A remote model refused the request for good (key, name, content)."""
 
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Keep the HTTP status, if there was one."""
+        self.status = status
+        super().__init__(message)
+
 
 class MalformedReply(ModelError):
     """The reply cannot be understood."""

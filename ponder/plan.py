@@ -115,7 +115,7 @@ def plan_new(
         examples=plain(examples),
         strategy=chosen.spec(),
         model=opened.name,
-        capabilities=plain_model(opened).capabilities.model_dump(mode="json"),
+        capabilities=plain_model(opened).known().model_dump(mode="json"),
         verifier=judge.name if judge else None,
         retriever=retriever.name if retriever else None,
         budget=limits.model_dump(mode="json", exclude_none=True),
@@ -170,7 +170,7 @@ def plan_again(
                 "model": opened.name,
                 "verifier": judge.name if judge else None,
                 "retriever": retriever.name if retriever else None,
-                "capabilities": plain_model(opened).capabilities.model_dump(),
+                "capabilities": plain_model(opened).known().model_dump(),
                 "budget": limits.model_dump(mode="json", exclude_none=True),
             }
         ),

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from ponder.agents.choice import plain_model
 from ponder.context import RunContext
+from ponder.errors import UnsupportedCapability
 from ponder.messages import (
     GREEDY,
     Completion,
@@ -63,7 +64,15 @@ async def ask(
         sampling=sampling,
         output_schema=schema,
     )
-    (completion,) = await context.generate(request, model)
+    try:
+        (completion,) = await context.generate(request, model)
+    except UnsupportedCapability:
+        if schema is None:
+            raise
+        # It was not known before: the provider refuses this one, or all of them.
+        context.substitute("output_schema", "replies that are read as they come")
+        request, context = _without_schema(request), context.at("free")
+        (completion,) = await context.generate(request, model)
     found = read(completion)
     if found is not None:
         return found
@@ -71,6 +80,10 @@ async def ask(
     repeated = request.model_copy(update={"messages": turns})
     (completion,) = await context.at("again").generate(repeated, model)
     return read(completion)
+
+
+def _without_schema(request: Request) -> Request:
+    return request.model_copy(update={"output_schema": None})
 
 
 def _reminded(prompt: str, reply: str, reminder: str) -> tuple[Message, ...]:

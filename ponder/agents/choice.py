@@ -2,13 +2,27 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ponder.concurrency import settle
 from ponder.context import Composite, RunContext
-from ponder.errors import InvalidParameter, ModelError, OutOfBudget
-from ponder.messages import GREEDY, Message, Request, Sampling, user
+from ponder.errors import (
+    InvalidParameter,
+    ModelError,
+    OutOfBudget,
+    UnsupportedCapability,
+)
+from ponder.messages import (
+    GREEDY,
+    Completion,
+    Message,
+    Request,
+    Sampling,
+    user,
+)
 from ponder.models.base import Model
+from ponder.models.thinking import THOUGHT_TAGS
 
 T = TypeVar("T")
 
@@ -19,6 +33,9 @@ Answer with one of these words, and with nothing else: {words}."""
 
 LEAST = 0.1
 """Probability of all words together below which a model answers something else."""
+
+THOUGHTS = 2048
+"""Tokens of a vote of a model that thinks before it answers."""
 
 TOP = 20
 """Log-probabilities asked for; the most that OpenAI's interface gives."""
@@ -48,7 +65,7 @@ async def choose(
         before: The conversation that the question is asked in.
         model: Whom to ask; by default the model of the run.
         votes: How many sampled answers stand for the probabilities where the model
-            gives none; the result of the run then names the substitute.
+            gives none, or thinks first; the result then names the substitute.
         voter: Who votes, for that note.
         reminder: Put behind the prompt when it is asked again, with a place for
             ``{words}``.
@@ -65,13 +82,11 @@ async def choose(
     if len({normal(word) for word in words}) != len(words) or len(words) < 2:
         raise InvalidParameter(f"words are {words!r}: give two or more, all different.")
     model = model or plain_model(context.model)
-    if not model.capabilities.logprobs:
-        context.substitute("logprobs", f"{votes} sampled votes of the {voter}")
-    turns = (*before, user(prompt))
-    chances = await _asked(turns, words, context, model, votes)
+    poll = _Poll(tuple(words), model, votes, voter)
+    chances = await poll.asked((*before, user(prompt)), context)
     if chances is None:
         turns = (*before, user(prompt + reminder.format(words=", ".join(words))))
-        chances = await _asked(turns, words, context.at("again"), model, votes)
+        chances = await poll.asked(turns, context.at("again"))
     return chances
 
 
@@ -128,34 +143,70 @@ def brought(outcomes: Sequence[T | Exception], context: RunContext) -> list[T]:
     return found
 
 
-async def _asked(
-    turns: tuple[Message, ...],
-    words: Sequence[str],
-    context: RunContext,
-    model: Model,
-    votes: int,
-) -> dict[str, float] | None:
-    request = Request(messages=turns, max_tokens=1, sampling=GREEDY)
-    if not model.capabilities.logprobs:
-        return await _voted(request, words, context, model, votes)
-    request = request.model_copy(update={"logprobs": TOP})
-    (completion,) = await context.generate(request, model)
-    if not completion.logprobs:
-        return None
-    return probabilities(completion.logprobs[0].top, words)
+@dataclass(frozen=True)
+class _Poll:
+    """Who is asked for which words."""
 
+    words: tuple[str, ...]
+    model: Model
+    votes: int
+    voter: str
 
-async def _voted(
-    request: Request,
-    words: Sequence[str],
-    context: RunContext,
-    model: Model,
-    votes: int,
-) -> dict[str, float] | None:
-    request = request.model_copy(update={"sampling": Sampling(temperature=1.0)})
-    places = [context.at("vote", i) for i in range(votes)]
-    outcomes = await settle([place.generate(request, model) for place in places])
-    said = [normal(c.text) for found in brought(outcomes, context) for c in found]
-    counts = {word: said.count(normal(word)) for word in words}
-    total = sum(counts.values())
-    return {w: n / total for w, n in counts.items()} if total else None
+    async def asked(
+        self, turns: tuple[Message, ...], context: RunContext
+    ) -> dict[str, float] | None:
+        """Return the probabilities of the words, or the shares of votes."""
+        request = Request(messages=turns, max_tokens=1, sampling=GREEDY)
+        able = self.model.capabilities
+        if able.logprobs and not able.thinks:
+            top = await self._likeliest(request, context)
+            if top is not None:
+                return probabilities(top, self.words)
+        used = f"{self.votes} sampled votes of the {self.voter}"
+        context.substitute("logprobs", used)
+        return await self._voted(request, context)
+
+    async def _likeliest(
+        self, request: Request, context: RunContext
+    ) -> Mapping[str, float] | None:
+        """Return how the answer may begin; ``None`` if that cannot be had."""
+        request = request.model_copy(update={"logprobs": TOP})
+        try:
+            (completion,) = await context.generate(request, self.model)
+        except UnsupportedCapability:
+            # Its provider lists them, and refuses.
+            return None
+        first = (completion.logprobs or (None,))[0]
+        thinks = first is not None and first.token.strip() in THOUGHT_TAGS
+        if thinks or completion.reasoning is not None:
+            return None
+        return {} if first is None else first.top
+
+    async def _voted(
+        self, request: Request, context: RunContext
+    ) -> dict[str, float] | None:
+        """Let the model vote; one that thinks first gets room for its thoughts."""
+        said: list[Completion] = []
+        if not self.model.capabilities.thinks:
+            said = await self._sampled(request, context, "vote")
+        if all(vote.thought_only for vote in said):
+            roomy = request.model_copy(update={"max_tokens": THOUGHTS})
+            said = await self._sampled(roomy, context, "thought")
+        found = [self._word(vote.text) for vote in said]
+        counts = {word: found.count(word) for word in self.words}
+        total = sum(counts.values())
+        return {word: n / total for word, n in counts.items()} if total else None
+
+    async def _sampled(
+        self, request: Request, context: RunContext, name: str
+    ) -> list[Completion]:
+        request = request.model_copy(update={"sampling": Sampling(temperature=1.0)})
+        places = [context.at(name, i) for i in range(self.votes)]
+        outcomes = await settle([p.generate(request, self.model) for p in places])
+        return [vote for found in brought(outcomes, context) for vote in found]
+
+    def _word(self, text: str) -> str | None:
+        """Return the word that an answer is, or begins with."""
+        known = {normal(word): word for word in self.words}
+        begin = normal(text.split(maxsplit=1)[0]) if text.split() else ""
+        return known.get(normal(text), known.get(begin))

@@ -26,6 +26,9 @@ class Capabilities(Value):
     logprobs: bool = False
     prefill: bool = False
     """Continue an assistant text."""
+    thinks: bool = False
+    """Write thoughts before each answer, which count as its tokens. Other models may
+    do so, too."""
     output_schema: bool = False
     grammar: bool = False
     score: bool = False
@@ -87,6 +90,14 @@ class Model(ABC):
         Raises:
             ModelError: The model could not do it; the subclass tells why.
         """
+
+    def known(self) -> Capabilities:
+        """Return the capabilities, from now on with what calls have taught.
+
+        A run begins with it. During a run they stay as they are, since a replay has to
+        make the same calls.
+        """
+        return self.capabilities
 
     async def prepare(self) -> None:
         """Do what takes long before the first call, beside the event loop."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ class LiteLLMModel(Model):
 
     What a provider does not take is refused with ``UnsupportedCapability``, never
     left out. ``capabilities`` start from LiteLLM's tables; ``probe`` replaces them
-    by what was tried, and a reply that breaks a promise corrects them.
+    by what was tried, and a reply that breaks a promise corrects them for the next run.
     """
 
     def __init__(
@@ -90,7 +91,9 @@ class LiteLLMModel(Model):
                 f"extra may not set {', '.join(sorted(taken))}: "
                 "the request or an argument of LiteLLMModel decides about it."
             )
-        self.model_id, self.name = model_id, name or model_id
+        self.name = name or model_id
+        # LiteLLM joins the turns of ollama/ into one prompt, past the chat template.
+        self.model_id = model_id = re.sub("^ollama/", "ollama_chat/", model_id)
         self.channel = Channel(
             name=self.name,
             model_id=model_id,
@@ -103,9 +106,13 @@ class LiteLLMModel(Model):
         )
         self.notes: tuple[str, ...] = ()
         """What was used in place of something that the provider left out."""
+        self.cuts_stops = False
+        """Whether stop strings are withheld and cut at here, because they ended the
+        thoughts before an answer."""
         self.probe_usage = Usage()
         """What ``probe`` has used."""
         self._known: Capabilities | None = None
+        self._shown: Capabilities | None = None
         self._probing: asyncio.Lock | None = None
 
     def __repr__(self) -> str:
@@ -117,15 +124,25 @@ class LiteLLMModel(Model):
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # loads lazily
-        """What the model can do, as far as is known by now."""
+        """What the model can do, as far as was known when ``known`` was last called."""
+        return self.known() if self._shown is None else self._shown
+
+    def known(self) -> Capabilities:
+        """Return the capabilities, from now on with what calls have taught."""
+        self._shown = self.able
+        return self._shown
+
+    @property
+    def able(self) -> Capabilities:
+        """What the model can do, as far as is known at this moment."""
         if self._known is None:
             self._known = self.channel.provider.prior()
         return self._known
 
     def learn(self, capability: str, able: bool) -> None:
         """Remember what a reply has shown about a capability."""
-        if hasattr(self.capabilities, capability):
-            self._known = self.capabilities.model_copy(update={capability: able})
+        if hasattr(self.able, capability):
+            self._known = self.able.model_copy(update={capability: able})
 
     def note(self, note: str) -> None:
         """Remember, and log once, what stood in for something missing."""
@@ -234,14 +251,14 @@ class LiteLLMModel(Model):
         async with self._probing:
             if not self.probe_usage.calls:
                 probe = Probe(self._ask_anything)
-                found = await probe.run(self.capabilities, self.channel.provider.params)
+                found = await probe.run(self.able, self.channel.provider.params)
                 self.probe_usage = probe.usage
                 for capability, able in found.items():
                     self.learn(capability, able)
-        return self.capabilities
+        return self.known()
 
     async def _ask_anything(self, request: Request) -> Reply:
-        sampling = self.capabilities.sampling(request.sampling)
+        sampling = self.able.sampling(request.sampling)
         request = request.model_copy(update={"sampling": sampling})
         attempts = self.channel.attempts(request.max_tokens, None)
         return await self.channel.chat(request, ANYTHING, attempts)
@@ -256,7 +273,7 @@ class LiteLLMModel(Model):
             return []
         await self.channel.open()
         size = sum(len(text.encode()) for text in texts)
-        attempts = self.channel.attempts(size, self.capabilities.context_length)
+        attempts = self.channel.attempts(size, self.able.context_length)
         vectors = await self.channel.embed(texts, attempts)
         return [_unit(vector, self.name) for vector in vectors]
 

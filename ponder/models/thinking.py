@@ -3,7 +3,7 @@
 import re
 
 _NAMES = ("think", "thinking", "reasoning")
-_TAGS = tuple(f"<{name}>" for name in _NAMES)
+THOUGHT_TAGS = tuple(f"<{name}>" for name in _NAMES)
 _LONGEST = max(len(f"</{name}>") for name in _NAMES)
 _OPENING = re.compile(rf"\s*<({'|'.join(_NAMES)})>")
 _CLOSING = re.compile(rf"</({'|'.join(_NAMES)})>")
@@ -31,7 +31,7 @@ class Thought:
     def _found(self, text: str) -> int | None:
         if not self._open:
             start = text.lstrip()
-            if start and any(tag.startswith(start) for tag in _TAGS):
+            if start and any(tag.startswith(start) for tag in THOUGHT_TAGS):
                 return None
             self._open = _OPENING.match(text) is not None
             if not self._open:

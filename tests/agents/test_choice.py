@@ -5,13 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder import Budget, Capabilities, ScriptedModel
-from ponder.agents.choice import choose, probabilities
-from ponder.errors import InvalidParameter, ModelUnreachable, OutOfBudget
-from ponder.messages import GREEDY, Completion
+from ponder.agents.choice import THOUGHTS, choose, probabilities
+from ponder.errors import (
+    InvalidParameter,
+    ModelUnreachable,
+    OutOfBudget,
+    UnsupportedCapability,
+)
+from ponder.messages import GREEDY, Completion, TokenLogprob
 from tests.support.places import paths, place, token
 
 WORDS = ("Left", "Right")
 VOTER = Capabilities(seed=True)
+LOCAL = Capabilities(seed=True, logprobs=True)
 
 
 def test_probabilities_are_normalised_over_the_words() -> None:
@@ -120,3 +126,53 @@ async def test_words_must_differ(words: tuple[str, ...]) -> None:
     with ScriptedModel() as model:
         with pytest.raises(InvalidParameter, match="two or more"):
             await choose("Where?", words, place(model))
+
+
+def thought(text: str = "Hm.") -> Completion:
+    return Completion(text="", reasoning=text, finish_reason="length")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        Completion(
+            text="",
+            finish_reason="length",
+            logprobs=(TokenLogprob(token="<think>", logprob=0.0),),
+        ),
+        Completion(
+            text="",
+            reasoning="Okay",
+            finish_reason="length",
+            logprobs=(TokenLogprob(token="Okay", logprob=0.0),),
+        ),
+    ],
+)
+async def test_a_local_model_that_thinks_first_votes(first: Completion) -> None:
+    replies: list[Completion | str] = [first, thought(), thought()]
+    replies += ["Left", "**Right**, I think"]
+    with ScriptedModel(replies, capabilities=LOCAL) as model:
+        context = place(model)
+        found = await choose("Where?", WORDS, context, votes=2)
+    assert found == {"Left": 0.5, "Right": 0.5}
+    assert [call.max_tokens for call in model.calls] == [1, 1, 1, THOUGHTS, THOUGHTS]
+    assert [note.missing for note in context.shared.substitutes.values()] == [
+        "logprobs"
+    ]
+
+
+async def test_a_model_known_to_think_votes_at_once() -> None:
+    able = LOCAL.model_copy(update={"thinks": True})
+    with ScriptedModel(["Left", "Left"], capabilities=able) as model:
+        assert await choose("Where?", WORDS, place(model), votes=2) == {
+            "Left": 1.0,
+            "Right": 0.0,
+        }
+    assert [call.max_tokens for call in model.calls] == [THOUGHTS] * 2
+
+
+async def test_a_provider_that_refuses_log_probabilities_is_asked_for_votes() -> None:
+    refusal = UnsupportedCapability("m", "logprobs")
+    with ScriptedModel([refusal, "Left", "Left"], capabilities=LOCAL) as model:
+        found = await choose("Where?", WORDS, place(model), votes=2)
+    assert found == {"Left": 1.0, "Right": 0.0}

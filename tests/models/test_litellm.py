@@ -259,7 +259,7 @@ async def test_what_is_not_supported_is_never_dropped(
         ("anthropic/claude-sonnet-4-5", {"logprobs": 1}, "logprobs"),
         ("openai/o3-mini", {"sampling": Sampling(top_p=0.5)}, "top_p"),
         ("openai/gpt-4o", {"sampling": Sampling(top_k=5)}, "top_k"),
-        ("gemini/gemini-2.5-flash", {"logprobs": 2}, "top_logprobs"),
+        ("gemini/gemini-2.5-flash", {"logprobs": 2}, "logprobs"),
     ],
 )
 async def test_providers_differ(
@@ -278,6 +278,8 @@ async def test_missing_log_probabilities_are_an_error_and_are_remembered() -> No
         assert model.capabilities.logprobs
         with pytest.raises(UnsupportedCapability, match="left them out"):
             await model.generate(request)
+        assert model.capabilities.logprobs  # a run goes on as it began
+        assert not model.known().logprobs
         assert not model.capabilities.logprobs
         with pytest.raises(UnsupportedCapability, match="probe"):
             await model.generate(request)
@@ -289,7 +291,7 @@ async def test_ignored_n_is_made_up_for_and_remembered() -> None:
     again = [chat(choice(str(i))) for i in range(2)]
     async with remote(*replies, *again) as (model, server, _):
         made = await model.generate(ASK.model_copy(update={"n": 5, "seed": 100}))
-        assert not model.capabilities.n
+        assert not model.known().n
         await model.generate(ASK.model_copy(update={"n": 2}))
     assert len(made) == 5
     assert {c.text for c in made} == {"0", "1", "2", "3", "4"}
@@ -460,4 +462,4 @@ async def test_claude_is_asked_for_steps_as_it_takes_them() -> None:
     assert "stop_sequences" not in server.bodies[0]
     last = server.bodies[0]["messages"][-1]
     assert last["content"] == [{"type": "text", "text": "First."}]
-    assert [note for note in model.notes if "replies are cut" in note] == [CUT_HERE]
+    assert model.notes == (CUT_HERE,)

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+import ponder
 from ponder.errors import (
     ContextOverflow,
     InvalidParameter,
     ModelError,
     ModelRejected,
     ModelUnreachable,
+    UnsupportedCapability,
 )
+from ponder.graphs.base import strategy
 from ponder.models.litellm import LiteLLMModel
+from ponder.run import areplay
 from tests.support.faulty_server import (
     Reply,
     chat,
@@ -28,6 +32,7 @@ from tests.support.places import place
 from tests.support.remote_model import (
     ASK,
     KEY,
+    Heard,
     remote,
 )
 
@@ -220,3 +225,92 @@ async def test_what_a_failure_has_cost_is_booked(
     assert context.ledger.spent.total_tokens == spent
     (entry,) = context.shared.log.entries
     assert entry.kind == "failure" and entry.usage.total_tokens == spent
+
+
+async def test_several_completions_that_a_provider_refuses_are_asked_for_singly() -> (
+    None
+):
+    refusal = error(400, "Multiple candidates is not enabled for this model")
+    replies = [refusal, *(chat(choice(text)) for text in "abc")]
+    again = [chat(choice(text)) for text in "de"]
+    async with remote(*replies, *again) as (model, server, _):
+        made = await model.generate(ASK.model_copy(update={"n": 3}))
+        await model.generate(ASK.model_copy(update={"n": 2}))
+    assert sorted(c.text for c in made) == ["a", "b", "c"]
+    assert [body.get("n", 1) for body in server.bodies] == [3, 1, 1, 1, 1, 1]
+
+
+async def test_a_refusal_of_anything_else_is_not_taken_for_one_of_n() -> None:
+    async with remote(error(401, "bad key")) as (model, _, _w):
+        with pytest.raises(ModelRejected):
+            await model.generate(ASK.model_copy(update={"n": 3}))
+        assert model.known().n
+
+
+@pytest.mark.parametrize(
+    ("update", "words", "missing"),
+    [
+        ({"logprobs": 5}, "logprobs is not supported with this model", "logprobs"),
+        (
+            {"output_schema": {"type": "object", "properties": {}}},
+            "This response_format type is unavailable now",
+            "output_schema",
+        ),
+    ],
+)
+async def test_what_a_provider_names_in_a_refusal_is_missing(
+    update: dict[str, Any], words: str, missing: str
+) -> None:
+    async with remote(error(400, words)) as (model, _, _w):
+        assert getattr(model.known(), missing)
+        with pytest.raises(UnsupportedCapability, match=words) as caught:
+            await model.generate(ASK.model_copy(update=update))
+        assert caught.value.missing == missing
+        # A run goes on as it began, and finds it missing without a further call.
+        assert getattr(model.capabilities, missing)
+        with pytest.raises(UnsupportedCapability):
+            await model.generate(ASK.model_copy(update=update))
+        assert not getattr(model.known(), missing)
+
+
+async def test_a_stream_that_is_refused_is_asked_for_whole() -> None:
+    refusal = error(400, "Your organization must be verified to stream this model")
+    async with remote(refusal, chat(choice("72"))) as (model, server, _):
+        heard = Heard()
+        [made] = await model.generate(ASK, on_delta=heard)
+    assert made.text == "72"
+    assert [body.get("stream", False) for body in server.bodies] == [True, False]
+    assert heard.deltas == [(0, "72", 4)]
+
+
+async def test_stop_strings_that_end_the_thoughts_are_cut_at_here() -> None:
+    step = ASK.model_copy(update={"stop": ("\n\n",)})
+    ended = choice("", message={"reasoning_content": "Hm."})
+    whole = choice("7 * 10.\n\nIs 70.", message={"reasoning_content": "Hm.\n\nWell."})
+    async with remote(chat(ended), chat(whole), chat(whole)) as (model, server, _):
+        [made] = await model.generate(step)
+        [then] = await model.generate(step)
+    assert (made.text, then.text) == ("7 * 10.", "7 * 10.")
+    assert [body.get("stop") for body in server.bodies] == [["\n\n"], None, None]
+    # What the first reply cost is charged.
+    assert (made.usage.calls, made.usage.output_tokens) == (2, 8)
+    assert (then.usage.calls, then.usage.output_tokens) == (1, 4)
+
+
+async def test_a_run_goes_on_without_what_was_refused_and_replays() -> None:
+    refusal = error(400, "logprobs is not supported with this model")
+    drawn = [stream("The answer is \\boxed{42}.")] * 3
+    # Two judges are on their way by then, and get a reply without what they asked for.
+    votes = [stream("Yes")] * (2 + 15)
+    journal = ponder.Journal(":memory:")
+    async with remote(*drawn, refusal, *votes) as (model, _, _w):
+        result = await ponder.asolve(
+            "What is 17 + 25?",
+            strategy=strategy("best_of_n", {"n": 3}),
+            model=model,
+            verifier="judge",
+            journal=journal,
+        )
+    assert [note.missing for note in result.substitutes].count("logprobs") == 1
+    assert result.candidates[0].verdict and result.candidates[0].verdict.score == 1.0
+    assert await areplay(result.run_id, journal=journal) == result

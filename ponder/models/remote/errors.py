@@ -213,5 +213,6 @@ def _rejected(error: Exception, place: Place) -> ModelRejected:
     cause = type(error).__name__ if status is None else f"HTTP {status}"
     return ModelRejected(
         f"Model '{place.model}' was refused by {place.provider.address} "
-        f"({cause}): {detail.rstrip('.')}. {remedy}".strip()
+        f"({cause}): {detail.rstrip('.')}. {remedy}".strip(),
+        status,
     )

@@ -15,7 +15,6 @@ from ponder.messages import (
     Usage,
 )
 from ponder.models.remote.errors import Malformed
-from ponder.models.remote.request import withheld_stops
 from ponder.models.remote.retry import paid_note
 from ponder.models.remote.setup import Provider
 from ponder.models.thinking import split_thinking
@@ -94,6 +93,7 @@ def to_completions(
     usage: Usage,
     request: Request,
     *,
+    withheld: Sequence[str],
     wasted: Usage,
     model: str,
     provider: Provider,
@@ -104,6 +104,7 @@ def to_completions(
     Args:
         reply: What came.
         usage: What it cost; the output is divided by the length of the texts.
+        withheld: Stop strings that were not sent: the texts are cut at them.
         wasted: What failed attempts before it cost; charged to the first completion.
         request: What was asked.
         model: Name for error messages.
@@ -124,7 +125,7 @@ def to_completions(
         part = base.model_copy(update={"output_tokens": output}) + more
         part = part.model_copy(update={"cost": price(part)})
         completions.append(
-            _completion(choices[index], part, paid, request, model, provider)
+            _completion(choices[index], part, paid, request, withheld, model, provider)
         )
     return completions
 
@@ -144,6 +145,7 @@ def _completion(
     part: Usage,
     total: Usage,
     request: Request,
+    withheld: Sequence[str],
     model: str,
     provider: Provider,
 ) -> Completion:
@@ -151,7 +153,7 @@ def _completion(
     if choice.reasoning:
         # LiteLLM splits too, and leaves the line breaks after the closing tag.
         answer = answer.lstrip()
-    text = _before(answer, withheld_stops(request, provider))
+    text = _before(answer, withheld)
     logprobs = None
     if request.logprobs is not None:
         logprobs = tuple(_token_logprob(record) for record in choice.logprobs or ())

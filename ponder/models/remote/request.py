@@ -106,17 +106,17 @@ def _limits(request: Request, provider: Provider) -> dict[str, Any]:
         mapped["n"] = request.n
     if request.seed is not None:
         mapped["seed"] = request.seed
-    withheld = withheld_stops(request, provider)
-    if stop := [text for text in request.stop if text not in withheld]:
-        mapped["stop"] = stop
+    if request.stop:
+        if not provider.takes("stop"):
+            raise UnsupportedCapability(provider.model_id, "stop")
+        mapped["stop"] = list(request.stop)
     return mapped
 
 
 def withheld_stops(request: Request, provider: Provider) -> tuple[str, ...]:
-    """Return the stop strings that the provider refuses: its replies are cut at them.
+    """Return the stop strings that the provider refuses.
 
-    What it writes behind them is paid for. OpenAI's models that reason take none, and
-    Claude none of white space alone.
+    OpenAI's models that reason take none, and Claude none of white space alone.
     """
     if not provider.takes("stop"):
         return request.stop

@@ -23,6 +23,34 @@ FLAGS = {
     "output_schema": "supports_response_schema",
 }
 """Capability -> its flag in LiteLLM's price map."""
+SAMPLES: dict[str, dict[str, Any]] = {
+    "temperature": {"temperature": 0.5},
+    "top_p": {"top_p": 0.5},
+    "logprobs": {"logprobs": True},
+    "top_logprobs": {"logprobs": True, "top_logprobs": 5},
+}
+"""Parameters that LiteLLM lists for more models than it takes them for, with values."""
+THINKERS = frozenset({"openai", "azure", "gemini", "deepseek"})
+"""Providers whose models that can think do so unless they are told not to."""
+REFUSED = [
+    # console.groq.com/docs/openai
+    ("groq/", {"n", "logprobs", "top_logprobs"}),
+    # "This response_format type is unavailable now": its JSON mode takes no schema.
+    ("deepseek/", {"response_format"}),
+    # api-docs.deepseek.com/guides/reasoning_model
+    ("deepseek/deepseek-reasoner", {"logprobs", "top_logprobs"}),
+    # "Logprobs is not enabled for models/gemini-2.5-pro"
+    ("gemini/", {"logprobs", "top_logprobs"}),
+    # "Multiple candidates is not enabled for this model"
+    ("gemini/gemini-3", {"n"}),
+    # "Unsupported parameter: 'stop' is not supported with this model."
+    *(
+        (f"{host}/{model}", {"stop"})
+        for host in ("openai", "azure")
+        for model in ("o3", "o4-mini")
+    ),
+]
+"""Parameters that LiteLLM sends and the provider refuses, by how models begin."""
 
 
 @cache
@@ -73,8 +101,9 @@ class Provider:
         return Capabilities(
             n=self.takes("n"),
             seed=self.takes("seed"),
-            logprobs=self.takes("logprobs"),
+            logprobs=self.takes("logprobs", "top_logprobs"),
             prefill=bool(self.entry.get(FLAGS["prefill"])),
+            thinks=self._thinks,
             tools=self.takes("tools") and self._flag("tools"),
             output_schema=self.takes("response_format") and self._flag("output_schema"),
             embed=self.entry.get("mode") == "embedding",
@@ -83,6 +112,12 @@ class Provider:
             top_p=self.takes("top_p"),
             context_length=self.entry.get("max_input_tokens"),
         )
+
+    @property
+    def _thinks(self) -> bool:
+        """Whether the model is known to think before each answer, unasked."""
+        able = self.entry.get("supports_reasoning") and self.name in THINKERS
+        return bool(able) and self.entry.get("default_reasoning_effort") != "none"
 
     def _flag(self, capability: str) -> bool:
         return not self.entry or bool(self.entry.get(FLAGS[capability]))
@@ -117,21 +152,19 @@ def find_provider(model_id: str, api_base: str | None) -> Provider:
 
 
 def _params(model: str, provider: str) -> frozenset[str]:
-    """Return what a model takes.
-
-    Of those that reason, of OpenAI and of Anthropic, many list temperature and top_p,
-    and take no value of them but 1.
-    """
+    """Return what a model takes: less than what LiteLLM lists for it."""
     litellm = load_litellm()
     listed = set(litellm.get_supported_openai_params(model, provider) or ())
-    for name in listed & {"temperature", "top_p"}:
+    for name in listed & set(SAMPLES):
         try:
             litellm.get_optional_params(
-                model, custom_llm_provider=provider, **{name: 0.5}
+                model, custom_llm_provider=provider, **SAMPLES[name]
             )
         except litellm.exceptions.UnsupportedParamsError:
             listed.remove(name)
-    return frozenset(listed)
+    full = f"{provider}/{model}"
+    refused = (names for start, names in REFUSED if full.startswith(start))
+    return frozenset(listed.difference(*refused))
 
 
 class Clients:

@@ -1,11 +1,12 @@
 """One request to a remote model: which calls it takes, and what came of them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ponder.concurrency import in_order
-from ponder.errors import ModelError, UnsupportedCapability
+from ponder.errors import ModelError, ModelRejected, UnsupportedCapability
 from ponder.messages import Completion, OnDelta, Request, Usage
 from ponder.models.base import Capabilities
 from ponder.models.remote.channel import Channel
@@ -16,9 +17,18 @@ from ponder.models.remote.setup import load_litellm
 from ponder.models.remote.stream import Draft
 
 CUT_HERE = (
-    "the provider refuses these stop strings: complete replies are cut at them, and "
-    "what follows is paid for"
+    "stop strings that the provider refuses, or finds in thoughts, are cut at here: "
+    "replies are written to their end, and paid for"
 )
+
+REFUSALS = frozenset({400, 422})
+"""HTTP status of requests that have a part which the provider does not take."""
+NAMED = {
+    "stream": ("stream",),
+    "logprobs": ("logprob",),
+    "output_schema": ("response_format", "json_schema", "schema"),
+}
+"""Capabilities, and words that a refusal of them has."""
 
 
 class Host(Protocol):
@@ -28,14 +38,16 @@ class Host(Protocol):
     channel: Channel
 
     @property
-    def capabilities(self) -> Capabilities:
-        """What the model is known to do."""
+    def able(self) -> Capabilities:
+        """What the model is known to do at this moment."""
 
     def count_tokens(self, request: Request) -> int:
         """Upper bound of the prompt's tokens."""
 
     def price(self, usage: Usage) -> float | None:
         """Dollars of a usage."""
+
+    cuts_stops: bool
 
     def learn(self, capability: str, able: bool) -> None:
         """Remember what a reply has shown."""
@@ -53,6 +65,8 @@ class Job:
     """Index of its first completion."""
     attempts: Attempts
     draft: Draft | None
+    withheld: tuple[str, ...] = ()
+    """Stop strings that are not sent: the reply is cut at them."""
     started: float = field(default_factory=time.monotonic)
     done: list[Completion] | None = None
 
@@ -71,22 +85,22 @@ class Work:
     async def complete(self) -> list[Completion]:
         """Make the calls and return ``request.n`` completions, in order."""
         n = self.request.n
-        if n == 1 or not self.host.capabilities.n:
+        if n == 1 or not self.host.able.n:
             return await self._one_by_one(0)
-        completions = await self._do(self._job(self.request, 0))
+        try:
+            completions = await self._do(self._job(self.request, 0))
+        except ModelRejected as error:
+            # What a provider lists, its servers and models need not take.
+            if error.status not in REFUSALS:
+                raise
+            completions = await self._do(self._single(0))
         if len(completions) < n:
             self.host.learn("n", False)
             completions += await self._one_by_one(len(completions))
         return completions
 
     async def _one_by_one(self, start: int) -> list[Completion]:
-        seed = self.request.seed
-        jobs = []
-        for index in range(start, self.request.n):
-            # The same seed would give the same completion n times.
-            own = None if seed is None else seed + index
-            single = self.request.model_copy(update={"n": 1, "seed": own})
-            jobs.append(self._job(single, index))
+        jobs = [self._single(index) for index in range(start, self.request.n)]
         completions: list[Completion] = []
         async with in_order([self._do(job) for job in jobs]) as outcomes:
             async for outcome in outcomes:
@@ -102,32 +116,75 @@ class Work:
                 completions += outcome
         return completions
 
+    def _single(self, index: int) -> Job:
+        # The same seed would give the same completion n times.
+        seed = self.request.seed
+        own = None if seed is None else seed + index
+        return self._job(self.request.model_copy(update={"n": 1, "seed": own}), index)
+
     def _job(self, request: Request, first: int) -> Job:
         host = self.host
-        if withheld_stops(request, host.channel.provider):
+        withheld = withheld_stops(request, host.channel.provider)
+        if host.cuts_stops:
+            withheld = request.stop
+        if withheld:
             host.note(CUT_HERE)
-        stream = request.n == 1 and host.capabilities.stream and self.streamed
+            sent = tuple(text for text in request.stop if text not in withheld)
+            request = request.model_copy(update={"stop": sent})
+        stream = request.n == 1 and host.able.stream and self.streamed
         job = Job(
             request=request,
             first=first,
             attempts=host.channel.attempts(
                 host.count_tokens(request) + request.max_tokens,
-                host.capabilities.context_length,
+                host.able.context_length,
             ),
             draft=Draft(first, self.on_delta) if stream else None,
+            withheld=withheld,
         )
         self.jobs.append(job)
         return job
 
     async def _do(self, job: Job) -> list[Completion]:
-        reply = await self.host.channel.chat(
-            job.request, self.host.capabilities, job.attempts, job.draft
-        )
-        job.done = self._read(job, reply)
+        job.done = self._read(job, await self._reply(job))
+        if job.request.stop and any(_ended_in_thought(c) for c in job.done):
+            job.done = await self._without_stops(job, job.done)
         if self.on_delta is not None and job.draft is None:
             for index, made in enumerate(job.done, job.first):
                 self.on_delta(index, made.text, made.usage.output_tokens)
         return job.done
+
+    async def _reply(self, job: Job) -> Reply:
+        try:
+            return await self._asked(job)
+        except ModelRejected as error:
+            missing = _refused(error, job)
+            if missing is None:
+                raise
+            self.host.learn(missing, False)
+            if missing != "stream":
+                words = f"The provider says: {error}"
+                raise UnsupportedCapability(self.host.name, missing, words) from error
+        # OpenAI lets only verified organisations stream some of its models.
+        job.draft = None
+        return await self._asked(job)
+
+    async def _asked(self, job: Job) -> Reply:
+        return await self.host.channel.chat(
+            job.request, self.host.able, job.attempts, job.draft
+        )
+
+    async def _without_stops(
+        self, job: Job, made: Sequence[Completion]
+    ) -> list[Completion]:
+        """Ask again: some servers look for stop strings in the thoughts, too."""
+        self.host.cuts_stops = True
+        self.host.note(CUT_HERE)
+        job.withheld += job.request.stop
+        job.request = job.request.model_copy(update={"stop": ()})
+        # The completions hold what was charged before, too.
+        job.attempts.charged = sum((c.usage for c in made), Usage())
+        return self._read(job, await self._reply(job))
 
     def _read(self, job: Job, reply: Reply) -> list[Completion]:
         usage = reply.usage
@@ -139,6 +196,7 @@ class Work:
                 reply,
                 usage,
                 job.request,
+                withheld=job.withheld,
                 wasted=job.attempts.charged,
                 model=self.host.name,
                 provider=self.host.channel.provider,
@@ -187,3 +245,21 @@ class Work:
             c.model_copy(update={"finish_reason": "time"})
             for c in made + [Completion(text="")] * missing
         ]
+
+
+def _ended_in_thought(completion: Completion) -> bool:
+    return completion.thought_only and completion.finish_reason == "stop"
+
+
+def _refused(error: ModelRejected, job: Job) -> str | None:
+    """Return the capability that a provider refuses the request for, if it names it."""
+    asked = {
+        "stream": job.draft is not None,
+        "logprobs": job.request.logprobs is not None,
+        "output_schema": job.request.output_schema is not None,
+    }
+    if error.status not in REFUSALS:
+        return None
+    said = str(error).casefold()
+    named = (name for name, words in NAMED.items() if any(w in said for w in words))
+    return next((name for name in named if asked[name]), None)

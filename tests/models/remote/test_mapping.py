@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from ponder.errors import UnsupportedCapability
 from ponder.messages import Completion, Request, Sampling, Usage, user
 from ponder.models.base import Capabilities
+from ponder.models.litellm import LiteLLMModel
 from ponder.models.remote.reply import Choice, Reply, share_out, to_completions
 from ponder.models.remote.request import (
     chat_messages,
     completion_arguments,
     is_strict,
+    withheld_stops,
 )
 from ponder.models.remote.setup import Provider, find_provider
 
@@ -69,6 +71,7 @@ def completed(reply: Choice, request: Request, model_id: str) -> Completion:
         Reply([reply], None),
         Usage(calls=1),
         request,
+        withheld=withheld_stops(request, find_provider(model_id, None)),
         wasted=Usage(),
         model="m",
         provider=find_provider(model_id, None),
@@ -88,23 +91,18 @@ def test_an_echoed_prefill_is_no_part_of_the_completion(
 
 
 @pytest.mark.parametrize(
-    ("model_id", "sent"),
+    ("model_id", "refused"),
     [
-        (GPT, ["\n\n", "END"]),
-        (CLAUDE, ["END"]),
-        ("bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0", ["END"]),
-        ("openai/gpt-5", None),
+        (GPT, set()),
+        (CLAUDE, {"\n\n"}),
+        ("bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0", {"\n\n"}),
+        ("openai/gpt-5", {"\n\n", "END"}),
+        ("openai/o3", {"\n\n", "END"}),
     ],
 )
-def test_stops_that_a_provider_refuses_are_not_sent(
-    model_id: str, sent: list[str] | None
-) -> None:
+def test_stops_that_a_provider_refuses(model_id: str, refused: set[str]) -> None:
     request = Request(messages=(user("x"),), stop=("\n\n", "END"))
-    provider = find_provider(model_id, None)
-    arguments = completion_arguments(
-        request, provider, Capabilities(), owned_address=False
-    )
-    assert arguments.get("stop") == sent
+    assert set(withheld_stops(request, find_provider(model_id, None))) == refused
 
 
 @pytest.mark.parametrize(
@@ -226,3 +224,42 @@ def test_claude_takes_one_of_temperature_and_top_p() -> None:
     assert "temperature" not in both
     with pytest.raises(UnsupportedCapability, match="top_p at a temperature of 1"):
         mapped(temperature=0.5, top_p=0.9)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "lacking"),
+    [
+        ("groq/llama-3.3-70b-versatile", "n logprobs"),
+        ("deepseek/deepseek-chat", "output_schema"),
+        ("deepseek/deepseek-reasoner", "logprobs output_schema"),
+        ("gemini/gemini-2.5-flash", "logprobs"),
+        ("gemini/gemini-3-pro-preview", "n logprobs"),
+        ("openai/gpt-5.5", "logprobs"),
+    ],
+)
+def test_what_is_listed_and_refused_is_no_capability(
+    model_id: str, lacking: str
+) -> None:
+    prior = find_provider(model_id, None).prior()
+    assert not any(getattr(prior, name) for name in lacking.split())
+
+
+@pytest.mark.parametrize(
+    ("model_id", "thinks"),
+    [
+        ("openai/gpt-5", True),
+        ("openai/gpt-5.1", False),  # unless it is told to
+        ("openai/gpt-4o", False),
+        ("gemini/gemini-2.5-flash", True),
+        ("deepseek/deepseek-chat", False),
+        ("deepseek/deepseek-reasoner", True),
+        ("openai/tiny", False),
+    ],
+)
+def test_who_is_known_to_think_first(model_id: str, thinks: bool) -> None:
+    assert find_provider(model_id, None).prior().thinks is thinks
+
+
+def test_ollama_gets_the_turns_of_a_conversation() -> None:
+    model = LiteLLMModel("ollama/qwen3")
+    assert (model.name, model.model_id) == ("ollama/qwen3", "ollama_chat/qwen3")
