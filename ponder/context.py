@@ -16,7 +16,13 @@ from typing import Any, Protocol, runtime_checkable
 from ponder.budget import Ledger
 from ponder.calling import Calling
 from ponder.concurrency import settle
-from ponder.errors import InvalidInput, InvalidParameter, ModelError, OutOfBudget
+from ponder.errors import (
+    InvalidInput,
+    InvalidParameter,
+    ModelError,
+    OutOfBudget,
+    UnsupportedCapability,
+)
 from ponder.events import CallFinished, CallStarted, Retrieved
 from ponder.journal import content_key
 from ponder.messages import Completion, Message, OnDelta, Request, Usage
@@ -161,8 +167,9 @@ class RunContext(Calling):
     ) -> list[Completion]:
         """Call a model under the run's budget and journal.
 
-        A request without a seed gets the seed of this place; of its sampling, what the
-        model does not take is left out, and noted.
+        A request without a seed gets the seed of this place. What the model does not
+        take of the sampling is left out, and noted; so are log-probabilities of the
+        chosen tokens that its provider refuses.
 
         Args:
             request: What to ask.
@@ -179,7 +186,15 @@ class RunContext(Calling):
             return await model.generate_within(self, request)
         if request.n > 1 and not model.capabilities.n:
             return await self._one_by_one(model, request)
-        return await self._completed(model, request)
+        try:
+            return await self._completed(model, request)
+        except UnsupportedCapability:
+            # Strategies that weigh texts by their probabilities can do without.
+            if request.logprobs != 0:
+                raise
+        self.substitute("logprobs", "texts without their probabilities")
+        plain = request.model_copy(update={"logprobs": None})
+        return await self.at("plain")._completed(model, plain)
 
     async def score(
         self,

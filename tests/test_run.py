@@ -22,6 +22,7 @@ from ponder.errors import (
     ModelFileError,
     PonderError,
     UnknownName,
+    UnsupportedCapability,
     VerifierError,
     revived,
 )
@@ -29,6 +30,7 @@ from ponder.graphs.base import strategy
 from ponder.messages import Completion, Request, Usage, assistant, user
 from ponder.models.litellm import LiteLLMModel
 from ponder.result import Candidate, StopReason
+from ponder.run import areplay
 
 QUESTION = "What is 17 + 25?"
 
@@ -136,6 +138,25 @@ async def test_a_model_with_a_temperature_of_its_own_takes_any_strategy(
     assert noted.count("temperature") == 1
     drawn = [call.sampling.model_fields_set for call in model.calls]
     assert drawn == [set()] * len(drawn)
+
+
+async def test_log_probabilities_that_a_provider_refuses_are_done_without(
+    journal: Journal,
+) -> None:
+    refused = UnsupportedCapability("m", "logprobs")
+    model = ScriptedModel(
+        rules=[
+            (lambda request: request.logprobs is not None, refused),
+            (lambda request: True, "The answer is 42."),
+        ],
+        capabilities=Capabilities(logprobs=True),
+    )
+    result = await ponder.asolve(
+        QUESTION, strategy=strategy("rpc", {"n": 3}), model=model, journal=journal
+    )
+    assert result.answer == "42"
+    assert "logprobs" in [note.missing for note in result.substitutes]
+    assert await areplay(result.run_id, journal=journal) == result
 
 
 async def test_calls_in_flight_cannot_pass_a_limit_of_cached_tokens(
