@@ -68,7 +68,8 @@ def _refuse_unsupported(
 def chat_messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     """Return the messages in OpenAI's form, the prefill last."""
     messages = [_message(message) for message in request.messages]
-    if request.prefill:
+    # LiteLLM would put a text of its own in the place of a blank one.
+    if request.prefill.strip() or (request.prefill and not provider.claude):
         prefill: dict[str, Any] = {"role": "assistant", "content": request.prefill}
         if provider.name in MARKED_PREFILL:
             prefill["prefix"] = True

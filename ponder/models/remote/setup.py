@@ -142,13 +142,19 @@ def find_provider(model_id: str, api_base: str | None) -> Provider:
         ) from error
     prices = litellm.model_cost
     keys = (model_id, f"{name}/{model}", model)
+    entry: dict[str, Any] = next((prices[key] for key in keys if key in prices), {})
     return Provider(
         model_id=model_id,
         name=name,
         address=api_base or default_base or f"the default address of {name}",
-        params=_params(model, name),
-        entry=next((prices[key] for key in keys if key in prices), {}),
+        params=_params(model, name) - _lost(entry),
+        entry=entry,
     )
+
+
+def _lost(entry: dict[str, Any]) -> frozenset[str]:
+    """Return what LiteLLM drops on the way to OpenAI's newer interface."""
+    return frozenset({"n", "seed"} if entry.get("mode") == "responses" else ())
 
 
 def _params(model: str, provider: str) -> frozenset[str]:

@@ -61,6 +61,9 @@ def test_prefill_is_marked_where_a_provider_wants_it() -> None:
     assert chat_messages(PREFILLED, mistral)[-1]["prefix"] is True
     claude = find_provider("anthropic/claude-sonnet-4-5", None)
     assert "prefix" not in chat_messages(PREFILLED, claude)[-1]
+    blank = PREFILLED.model_copy(update={"prefill": "\n\n"})
+    assert [turn["role"] for turn in chat_messages(blank, claude)] == ["user"]
+    assert len(chat_messages(blank, mistral)) == 2
 
 
 CLAUDE, GPT = "anthropic/claude-haiku-4-5", "openai/gpt-4o"
@@ -235,6 +238,7 @@ def test_claude_takes_one_of_temperature_and_top_p() -> None:
         ("gemini/gemini-2.5-flash", "logprobs"),
         ("gemini/gemini-3-pro-preview", "n logprobs"),
         ("openai/gpt-5.5", "logprobs"),
+        ("openai/gpt-5-pro", "n seed"),
     ],
 )
 def test_what_is_listed_and_refused_is_no_capability(
