@@ -317,10 +317,16 @@ class TreeSearch(Strategy, Policy[Any]):
             for node, weight in self.leaves(tree)
             if node.value.candidate is not None
         }
+        rescued = None
         if reason is not StopReason.VERIFIED and not any(c.answer for c in pool):
             last = await self.rescued(state["task"], tree, context)
             weights |= {c.id: s for c in last if (s := score(c)) is not None}
-            pool += last
+            pool, rescued = pool + last, self.furthest(tree)
+        if reason not in (StopReason.VERIFIED, StopReason.FINISHED):
+            stopped = [node for node in _stopped(tree) if node is not rescued]
+            pool += await self._written_on(state["task"], stopped, pool, context)
+            if any(accepted(c, self.stop_at) for c in pool):
+                reason = StopReason.VERIFIED
         answered = [c for c in pool if c.answer]
         if answered and not any(
             c.id in weights or score(c) is not None for c in answered
@@ -414,6 +420,36 @@ class TreeSearch(Strategy, Policy[Any]):
             last, _ = await verified(task, last, place.at("judge"))
         return [last]
 
+    async def _written_on(
+        self,
+        task: Task,
+        stopped: Sequence[Node],
+        pool: Sequence[Candidate],
+        context: RunContext,
+    ) -> list[Candidate]:
+        """Write what a limit has stopped to its end, for as long as the budget lasts.
+
+        Only where a function checks solutions: one more can only help then.
+        """
+        found: list[Candidate] = []
+        for node in stopped:
+            known = [*pool, *found]
+            checked = any(c.verdict and c.verdict.checked for c in known)
+            passed = any(accepted(c, self.stop_at) for c in known)
+            if not checked or passed or self.select == "synthesis":
+                break
+            place = context.wrap_up().at("stopped", node.id)
+            partial = unfinished(node, context)
+            last = await self.lengthened(task, node, partial, place)
+            if last.truncated:
+                break
+            if last.answer is None:
+                last = await forced_answer(task, last, place) or last
+            if last.answer is not None:
+                last, _ = await verified(task, last, place.at("judge"))
+                found.append(last)
+        return found
+
     def furthest(self, tree: Tree[Any]) -> Node | None:
         """Return where the best partial solution, continued as well as it was, ends."""
         node = self.best(tree)
@@ -452,6 +488,13 @@ async def _synthesised(task: Task, vote: Outcome, context: RunContext) -> Outcom
         candidates=(*vote.candidates, written),
         stop_reason=vote.stop_reason,
     )
+
+
+def _stopped(tree: Tree[Any]) -> list[Node]:
+    """Return the ends of partial solutions: what takes least to end comes first."""
+    ends = (n for n in tree.nodes.values() if n.value.text and not n.children)
+    partial = (n for n in ends if n.value.candidate is None)
+    return sorted(partial, key=lambda n: (-n.tokens, -rank(n), n.id))
 
 
 def _unless_expected(outcome: list[Proposal] | Exception) -> Sequence[Proposal]:

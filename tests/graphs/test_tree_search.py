@@ -438,6 +438,39 @@ async def test_a_search_without_a_solution_writes_its_best_partial_one_on() -> N
     assert (again.text, again.usage.calls) == (result.text, result.usage.calls)
 
 
+@pytest.mark.parametrize("name", ["rebase", "particle_filter", "a_star", "beam_search"])
+async def test_what_a_limit_has_stopped_is_written_on_while_a_function_checks(
+    name: str,
+) -> None:
+    journal = Journal(":memory:")
+    options: dict[str, Any] = {
+        "budget": Budget(output_tokens=400, wrap_up=0.4),
+        "parameters": {"n": 12} if name != "a_star" else {"k": 4},
+        "model": model(steps=8),
+    }
+    wrong = await run(
+        name, verifier=lambda task, one: False, journal=journal, **options
+    )
+
+    ids = [c.id.split("/")[0] for c in wrong.candidates]
+    assert ids[0] == "rescue" and ids.count("stopped") >= 1
+    assert len({c.text for c in wrong.candidates}) == len(ids)
+    assert wrong.usage.output_tokens <= 400
+    assert (
+        await areplay(wrong.run_id, journal=journal, verifier=lambda task, one: False)
+        == wrong
+    )
+
+    last = wrong.candidates[-1].text
+    found = await run(name, verifier=lambda task, one: one.text == last, **options)
+    assert (found.stop_reason, found.text) == (StopReason.VERIFIED, last)
+    assert len(found.candidates) == len(ids)
+
+    for verifier in (None, "judge"):
+        alone = await run(name, verifier=verifier, **options)
+        assert [c.id.split("/")[0] for c in alone.candidates] == ["rescue"]
+
+
 async def test_where_there_is_no_room_to_write_on_the_answer_is_asked_for() -> None:
     result = await run(
         "rebase", budget=Budget(output_tokens=200, wrap_up=0.25), parameters={"n": 24}
