@@ -206,7 +206,7 @@ def empty() -> Reply:
     ("replies", "update", "spent"),
     [
         ([empty()] * 5, {}, 5 * 1500),
-        ([chat(choice("72"), usage=BIG)], {"logprobs": 0}, 1500),
+        ([chat(choice("72"), usage=BIG)], {"logprobs": 1}, 1500),
         (
             [chat(choice("72"), usage=BIG), error(400, "no"), error(400, "no")],
             {"n": 3},
@@ -292,6 +292,7 @@ async def test_stop_strings_that_end_the_thoughts_are_cut_at_here() -> None:
         [then] = await model.generate(step)
     assert (made.text, then.text) == ("7 * 10.", "7 * 10.")
     assert [body.get("stop") for body in server.bodies] == [["\n\n"], None, None]
+    assert [body["max_tokens"] for body in server.bodies] == [32, 28, 32]
     # What the first reply cost is charged.
     assert (made.usage.calls, made.usage.output_tokens) == (2, 8)
     assert (then.usage.calls, then.usage.output_tokens) == (1, 4)

@@ -1,5 +1,6 @@
 """One request to a remote model: which calls it takes, and what came of them."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ CUT_HERE = (
 REFUSALS = frozenset({400, 422})
 """HTTP status of requests that have a part which the provider does not take."""
 NAMED = {
-    "stream": ("stream",),
-    "logprobs": ("logprob",),
-    "output_schema": ("response_format", "json_schema", "schema"),
+    # Not an "upstream error".
+    "stream": re.compile(r"\bstream", re.IGNORECASE),
+    "logprobs": re.compile(r"logprob", re.IGNORECASE),
+    "output_schema": re.compile(r"response_format|json_schema|\bschema", re.IGNORECASE),
 }
-"""Capabilities, and words that a refusal of them has."""
+"""Capabilities, and what a refusal of them says."""
 
 
 class Host(Protocol):
@@ -93,6 +95,7 @@ class Work:
             # What a provider lists, its servers and models need not take.
             if error.status not in REFUSALS:
                 raise
+            self.jobs.clear()
             completions = await self._do(self._single(0))
         if len(completions) < n:
             self.host.learn("n", False)
@@ -181,9 +184,10 @@ class Work:
         self.host.cuts_stops = True
         self.host.note(CUT_HERE)
         job.withheld += job.request.stop
-        job.request = job.request.model_copy(update={"stop": ()})
         # The completions hold what was charged before, too.
-        job.attempts.charged = sum((c.usage for c in made), Usage())
+        paid = job.attempts.charged = sum((c.usage for c in made), Usage())
+        left = max(1, job.request.max_tokens - paid.output_tokens // len(made))
+        job.request = job.request.model_copy(update={"stop": (), "max_tokens": left})
         return self._read(job, await self._reply(job))
 
     def _read(self, job: Job, reply: Reply) -> list[Completion]:
@@ -260,6 +264,5 @@ def _refused(error: ModelRejected, job: Job) -> str | None:
     }
     if error.status not in REFUSALS:
         return None
-    said = str(error).casefold()
-    named = (name for name, words in NAMED.items() if any(w in said for w in words))
+    named = (name for name, words in NAMED.items() if words.search(str(error)))
     return next((name for name in named if asked[name]), None)
