@@ -283,8 +283,7 @@ class RunContext(Calling):
 
     def _sampled(self, request: Request, model: Model) -> Request:
         able, wish = model.capabilities, request.sampling
-        wanted = "temperature" in wish.model_fields_set and wish.temperature != 1
-        if wanted and not able.temperature:
+        if wish.sets_temperature and not able.temperature:
             self.substitute("temperature", "samples at the model's own temperature")
         if wish.top_p < 1 and not able.top_p:
             self.substitute("top_p", "samples of all tokens")

@@ -126,6 +126,11 @@ class Sampling(Value):
     """0 keeps all tokens."""
     min_p: float = Field(default=0.0, ge=0, lt=1)
 
+    @property
+    def sets_temperature(self) -> bool:
+        """Whether a temperature was chosen, and another one than every model has."""
+        return "temperature" in self.model_fields_set and self.temperature != 1
+
 
 GREEDY = Sampling(temperature=0.0)
 

@@ -71,7 +71,8 @@ async def ask(
             raise
         # It was not known before: the provider refuses this one, or all of them.
         context.substitute("output_schema", "replies that are read as they come")
-        request, context = _without_schema(request), context.at("free")
+        request = request.model_copy(update={"output_schema": None})
+        context = context.at("free")
         (completion,) = await context.generate(request, model)
     found = read(completion)
     if found is not None:
@@ -80,10 +81,6 @@ async def ask(
     repeated = request.model_copy(update={"messages": turns})
     (completion,) = await context.at("again").generate(repeated, model)
     return read(completion)
-
-
-def _without_schema(request: Request) -> Request:
-    return request.model_copy(update={"output_schema": None})
 
 
 def _reminded(prompt: str, reply: str, reminder: str) -> tuple[Message, ...]:

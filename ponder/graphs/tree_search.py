@@ -432,12 +432,11 @@ class TreeSearch(Strategy, Policy[Any]):
         Only where a function checks solutions: one more can only help then.
         """
         found: list[Candidate] = []
+        checked = any(c.verdict and c.verdict.checked for c in pool)
+        passed = any(accepted(c, self.stop_at) for c in pool)
+        if not checked or passed or self.select == "synthesis":
+            return found
         for node in stopped:
-            known = [*pool, *found]
-            checked = any(c.verdict and c.verdict.checked for c in known)
-            passed = any(accepted(c, self.stop_at) for c in known)
-            if not checked or passed or self.select == "synthesis":
-                break
             place = context.wrap_up().at("stopped", node.id)
             partial = unfinished(node, context)
             last = await self.lengthened(task, node, partial, place)
@@ -448,6 +447,8 @@ class TreeSearch(Strategy, Policy[Any]):
             if last.answer is not None:
                 last, _ = await verified(task, last, place.at("judge"))
                 found.append(last)
+            if accepted(last, self.stop_at):
+                break
         return found
 
     def furthest(self, tree: Tree[Any]) -> Node | None:

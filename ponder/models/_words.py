@@ -34,11 +34,9 @@ def check(model: str, capabilities: Capabilities, request: Request) -> None:
         UnsupportedCapability: The request needs what the model lacks.
         ContextOverflow: Prompt and ``max_tokens`` exceed the context.
     """
-    sampling = request.sampling
-    warm = sampling.temperature != 1 and "temperature" in sampling.model_fields_set
     needs = {
-        "temperature": warm,
-        "top_p": sampling.top_p < 1,
+        "temperature": request.sampling.sets_temperature,
+        "top_p": request.sampling.top_p < 1,
         "n": request.n > 1,
         "logprobs": request.logprobs is not None,
         "prefill": bool(request.prefill),

@@ -46,6 +46,8 @@ class Capabilities(Value):
         """Return the part of a wish that the model takes."""
         able = {"temperature": self.temperature, "top_p": self.top_p}
         lacking = {name for name, can in able.items() if not can}
+        if not lacking:
+            return wish
         kept = wish.model_dump(exclude=lacking, exclude_unset=True)
         return Sampling.model_validate(kept)
 

@@ -212,7 +212,8 @@ def test_the_example_of_the_page_runs() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     # In a process of its own, as a reader would: no other import may be needed.
     code = f"{block}\nassert isinstance(theta, Theta)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    assert done.returncode == 0
 
 
 def test_a_grid_is_the_product() -> None:

@@ -132,7 +132,7 @@ def _sampling(
     # it, but not a temperature that the caller has set.
     if provider.takes("temperature"):
         mapped["temperature"] = sampling.temperature
-    elif "temperature" in sampling.model_fields_set and sampling.temperature != 1:
+    elif sampling.sets_temperature:
         raise UnsupportedCapability(
             provider.model_id,
             f"temperature {sampling.temperature:g}",
